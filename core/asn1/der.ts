@@ -1,0 +1,304 @@
+import { concat, serializeUtf8 } from '../bytes/bytes.ts';
+import { InputError } from '../errors.ts';
+import { MAX_DER_DEPTH, MAX_OID_ARCS } from '../limits.ts';
+
+/** Identifier octets that Sigstore's formats use (X.690 §8.1.2). All are one byte: higher tag numbers are refused. */
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  enumerated: 0x0a,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/** Tag of a context-specific element `[n]`: constructed (EXPLICIT, or IMPLICIT of a constructed type) or primitive. */
+export const contextTag = (n: number, constructed = true): number => (constructed ? 0xa0 : 0x80) | n;
+
+function fail(problem: string): InputError {
+  return new InputError('DER_INVALID', `not DER: ${problem}`);
+}
+
+/**
+ * Reads the elements of one DER content, strictly (X.690 §10, §11): definite minimal lengths, minimal integers, canonical
+ * booleans. A reader that is not read to its end is an error: call `end`.
+ */
+export class DerReader {
+  readonly #bytes: Uint8Array;
+  readonly #depth: number;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, depth = 0) {
+    if (depth > MAX_DER_DEPTH) throw fail(`nested deeper than ${MAX_DER_DEPTH}`);
+    this.#bytes = bytes;
+    this.#depth = depth;
+  }
+
+  get done(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  /** The next element's tag, undefined at the end. */
+  get tag(): number | undefined {
+    return this.#bytes[this.#at];
+  }
+
+  end(): void {
+    if (!this.done) throw fail('data after the last element');
+  }
+
+  /** The next element: its tag, its content, and the whole encoding. The arrays are views. */
+  element(): { tag: number; content: Uint8Array; encoding: Uint8Array } {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const tag = bytes[start];
+    if (tag === undefined) throw fail('element missing');
+    if ((tag & 0x1f) === 0x1f) throw fail('multi-byte tag');
+    const first = bytes[start + 1];
+    if (first === undefined) throw fail('truncated length');
+    let at = start + 2;
+    let length = first;
+    if (first >= 0x80) {
+      const count = first & 0x7f;
+      if (count === 0) throw fail('indefinite length');
+      if (count > 4) throw fail('length of more than 4 bytes');
+      length = 0;
+      for (let i = 0; i < count; i++) {
+        const byte = bytes[at++];
+        if (byte === undefined) throw fail('truncated length');
+        length = length * 256 + byte;
+      }
+      if (length < 0x80 || length < 256 ** (count - 1)) throw fail('length not minimal');
+    }
+    if (at + length > bytes.length) throw fail('truncated content');
+    this.#at = at + length;
+    return { tag, content: bytes.subarray(at, at + length), encoding: bytes.subarray(start, at + length) };
+  }
+
+  /** The content of the next element, which must carry `tag`. */
+  read(tag: number): Uint8Array {
+    if (this.tag !== tag)
+      throw fail(
+        `expected tag 0x${tag.toString(16)}, found ${this.tag === undefined ? 'the end' : `0x${this.tag.toString(16)}`}`,
+      );
+    return this.element().content;
+  }
+
+  /** The content if the next element carries `tag`, else undefined and nothing is consumed. */
+  optional(tag: number): Uint8Array | undefined {
+    return this.tag === tag ? this.element().content : undefined;
+  }
+
+  /** A reader over the content of the next element, which must be constructed and carry `tag`. */
+  constructed(tag: number): DerReader {
+    return new DerReader(this.read(tag), this.#depth + 1);
+  }
+
+  optionalConstructed(tag: number): DerReader | undefined {
+    return this.tag === tag ? this.constructed(tag) : undefined;
+  }
+
+  sequence(): DerReader {
+    return this.constructed(TAG.sequence);
+  }
+
+  set(): DerReader {
+    return this.constructed(TAG.set);
+  }
+
+  /** INTEGER as big-endian two's complement content, minimal (X.690 §8.3.2), at most `maxBytes`. */
+  integerBytes(maxBytes = 520): Uint8Array {
+    const content = this.read(TAG.integer);
+    const [first, second] = content;
+    if (first === undefined) throw fail('empty integer');
+    if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)))
+      throw fail('integer not minimal');
+    if (content.length > maxBytes) throw fail(`integer longer than ${maxBytes} bytes`);
+    return content;
+  }
+
+  /** A non-negative INTEGER. */
+  integer(maxBytes?: number): bigint {
+    const content = this.integerBytes(maxBytes);
+    if ((content[0] as number) >= 0x80) throw fail('negative integer');
+    return BigInt(`0x${Buffer.from(content).toString('hex')}`);
+  }
+
+  /** A non-negative INTEGER of at most 31 bits. */
+  smallInteger(): number {
+    const value = this.integer(4);
+    return Number(value);
+  }
+
+  boolean(): boolean {
+    const content = this.read(TAG.boolean);
+    if (content.length !== 1 || (content[0] !== 0x00 && content[0] !== 0xff)) throw fail('boolean not 0x00 or 0xff');
+    return content[0] === 0xff;
+  }
+
+  /** `BOOLEAN DEFAULT FALSE`: an encoded FALSE is refused (X.690 §11.5). */
+  optionalTrue(): boolean {
+    if (this.tag !== TAG.boolean) return false;
+    if (!this.boolean()) throw fail('default value encoded');
+    return true;
+  }
+
+  null(): void {
+    if (this.read(TAG.null).length !== 0) throw fail('NULL with content');
+  }
+
+  octetString(): Uint8Array {
+    return this.read(TAG.octetString);
+  }
+
+  /** BIT STRING of whole bytes. */
+  bitString(): Uint8Array {
+    const content = this.read(TAG.bitString);
+    if (content[0] !== 0) throw fail('bit string with unused bits');
+    return content.subarray(1);
+  }
+
+  /** BIT STRING of named bits (X.690 §11.2.2): bit 0 is the highest of the first byte. */
+  namedBits(): Set<number> {
+    const content = this.read(TAG.bitString);
+    const unused = content[0];
+    if (unused === undefined || unused > 7 || (content.length === 1 && unused !== 0)) throw fail('bad bit string');
+    const last = content[content.length - 1] as number;
+    if (content.length > 1 && ((last & ((1 << unused) - 1)) !== 0 || (last & (1 << unused)) === 0))
+      throw fail('named bits not minimal');
+    const bits = new Set<number>();
+    for (let i = 1; i < content.length; i++) {
+      for (let b = 0; b < 8; b++) if (((content[i] as number) & (0x80 >> b)) !== 0) bits.add((i - 1) * 8 + b);
+    }
+    return bits;
+  }
+
+  /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most 64 bits. */
+  oid(): string {
+    const content = this.read(TAG.oid);
+    if (content.length === 0) throw fail('empty object identifier');
+    const arcs: bigint[] = [];
+    let arc = 0n;
+    let fresh = true;
+    for (const byte of content) {
+      if (fresh && byte === 0x80) throw fail('object identifier arc not minimal');
+      arc = (arc << 7n) | BigInt(byte & 0x7f);
+      if (arc >= 1n << 64n) throw fail('object identifier arc above 64 bits');
+      fresh = byte < 0x80;
+      if (fresh) {
+        arcs.push(arc);
+        arc = 0n;
+        if (arcs.length > MAX_OID_ARCS) throw fail(`object identifier with more than ${MAX_OID_ARCS} arcs`);
+      }
+    }
+    if (!fresh) throw fail('truncated object identifier');
+    const [head, ...rest] = arcs as [bigint, ...bigint[]];
+    const root = head < 40n ? 0n : head < 80n ? 1n : 2n;
+    return [root, head - root * 40n, ...rest].join('.');
+  }
+
+  /** UTCTime or GeneralizedTime with seconds and Z (RFC 5280 §4.1.2.5); GeneralizedTime may carry a fraction (RFC 3161 §2.4.2). */
+  time(): Date {
+    const { tag, content } = this.element();
+    const text = String.fromCharCode(...content);
+    if (tag === TAG.utcTime) {
+      const short = Number(text.slice(0, 2));
+      return parseTime(/^\d{12}Z$/.test(text) ? `${short < 50 ? '20' : '19'}${text}` : '');
+    }
+    if (tag === TAG.generalizedTime) return parseTime(text);
+    throw fail(`expected a time, found tag 0x${tag.toString(16)}`);
+  }
+}
+
+function parseTime(text: string): Date {
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{0,8}[1-9]))?Z$/.exec(text);
+  if (!match) throw fail('bad time');
+  const [, year, month, day, hour, minute, second, fraction = ''] = match;
+  const milliseconds = fraction.padEnd(3, '0').slice(0, 3);
+  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${milliseconds}Z`;
+  const time = new Date(iso);
+  // Date rolls 30 February over; the canonical form shows it.
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== iso) throw fail('bad time');
+  return time;
+}
+
+/** One element with this tag over the joined contents. */
+export function element(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const content of contents) length += content.length;
+  if (length < 0x80) return concat(Uint8Array.of(tag, length), ...contents);
+  const bytes: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest & 0xff);
+  return concat(Uint8Array.of(tag, 0x80 | bytes.length, ...bytes), ...contents);
+}
+
+export const sequence = (...elements: readonly Uint8Array[]): Uint8Array => element(TAG.sequence, ...elements);
+
+/** SET OF: the elements sorted by their encodings (X.690 §11.6). */
+export const setOf = (...elements: readonly Uint8Array[]): Uint8Array =>
+  element(TAG.set, ...elements.toSorted(Buffer.compare));
+
+export const octetString = (bytes: Uint8Array): Uint8Array => element(TAG.octetString, bytes);
+export const bitString = (bytes: Uint8Array): Uint8Array => element(TAG.bitString, Uint8Array.of(0), bytes);
+export const utf8String = (text: string): Uint8Array => element(TAG.utf8String, serializeUtf8(text));
+export const boolean = (value: boolean): Uint8Array => Uint8Array.of(TAG.boolean, 1, value ? 0xff : 0);
+export const nullValue = (): Uint8Array => Uint8Array.of(TAG.null, 0);
+
+/** A non-negative INTEGER. */
+export function integer(value: bigint | number): Uint8Array {
+  const hex = BigInt(value).toString(16);
+  return integerFromBytes(Buffer.from(hex.length % 2 ? `0${hex}` : hex, 'hex'));
+}
+
+/** A non-negative INTEGER from unsigned big-endian bytes; leading zeros are dropped. */
+export function integerFromBytes(unsigned: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < unsigned.length - 1 && unsigned[start] === 0) start++;
+  const digits = unsigned.subarray(start);
+  return (digits[0] ?? 0) >= 0x80 || digits.length === 0
+    ? element(TAG.integer, Uint8Array.of(0), digits)
+    : element(TAG.integer, digits);
+}
+
+/** BIT STRING of named bits, trailing zeros dropped (X.690 §11.2.2). */
+export function namedBits(...bits: readonly number[]): Uint8Array {
+  const highest = Math.max(-1, ...bits);
+  const bytes = new Uint8Array(Math.floor(highest / 8) + 1);
+  for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] as number) | (0x80 >> (bit & 7));
+  return element(TAG.bitString, Uint8Array.of(highest < 0 ? 0 : 7 - (highest & 7)), bytes);
+}
+
+export function oid(dotted: string): Uint8Array {
+  const [first = 0n, second = 0n, ...rest] = dotted.split('.').map(BigInt);
+  const bytes: number[] = [];
+  for (const arc of [first * 40n + second, ...rest]) {
+    const septets = [Number(arc & 0x7fn)];
+    for (let high = arc >> 7n; high > 0n; high >>= 7n) septets.unshift(Number(high & 0x7fn) | 0x80);
+    bytes.push(...septets);
+  }
+  return element(TAG.oid, Uint8Array.from(bytes));
+}
+
+/** Time of a certificate, to the second: UTCTime until 2049, GeneralizedTime after (RFC 5280 §4.1.2.5). */
+export function time(instant: Date): Uint8Array {
+  const digits = instant.toISOString().replace(/[-:T]|\.\d+/g, '');
+  const year = instant.getUTCFullYear();
+  return year >= 1950 && year < 2050
+    ? element(TAG.utcTime, serializeUtf8(digits.slice(2)))
+    : element(TAG.generalizedTime, serializeUtf8(digits));
+}
+
+/** GeneralizedTime to the second (RFC 3161 §2.4.2). */
+export const generalizedTime = (instant: Date): Uint8Array =>
+  element(TAG.generalizedTime, serializeUtf8(instant.toISOString().replace(/[-:T]|\.\d+/g, '')));
+
+/** `[n] EXPLICIT`. */
+export const explicit = (n: number, inner: Uint8Array): Uint8Array => element(contextTag(n), inner);

@@ -1,0 +1,92 @@
+import { InputError } from '../errors.ts';
+import { MAX_JSON_DEPTH } from '../limits.ts';
+import { parseUtf8 } from './bytes.ts';
+
+/** A JSON value as `JSON.parse` makes it. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/**
+ * Parses JSON strictly: valid UTF-8, no byte order mark, no duplicate key in any object (after unescaping), at most
+ * MAX_JSON_DEPTH levels. Duplicates are refused because parsers disagree on which one counts (RFC 8259 §4).
+ */
+export function parseJson(input: Uint8Array | string): Json {
+  const text = typeof input === 'string' ? input : parseUtf8(input);
+  scan(text);
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new InputError('JSON_INVALID', 'not valid JSON', { cause });
+  }
+}
+
+// Walks the tokens once, for what JSON.parse does not refuse. Grammar is left to JSON.parse.
+function scan(text: string): void {
+  const keys: (Set<string> | undefined)[] = []; // per open container; undefined for arrays
+  let expectKey = false;
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case 0x22: {
+        const end = endOfString(text, at);
+        if (expectKey) {
+          const raw = text.slice(at + 1, end);
+          const key = raw.includes('\\') ? unescapeKey(raw) : raw;
+          const seen = keys[keys.length - 1];
+          if (seen?.has(key))
+            throw new InputError('JSON_DUPLICATE_KEY', `duplicate key ${JSON.stringify(key.slice(0, 80))}`);
+          seen?.add(key);
+          expectKey = false;
+        }
+        at = end;
+        break;
+      }
+      case 0x7b:
+      case 0x5b: {
+        if (keys.length >= MAX_JSON_DEPTH)
+          throw new InputError('JSON_TOO_DEEP', `JSON nested deeper than ${MAX_JSON_DEPTH}`);
+        const isObject = text.charCodeAt(at) === 0x7b;
+        keys.push(isObject ? new Set() : undefined);
+        expectKey = isObject;
+        break;
+      }
+      case 0x7d:
+      case 0x5d:
+        keys.pop();
+        expectKey = false;
+        break;
+      case 0x2c:
+        expectKey = keys[keys.length - 1] !== undefined;
+        break;
+    }
+  }
+}
+
+function endOfString(text: string, start: number): number {
+  for (let from = start + 1; ; ) {
+    const quote = text.indexOf('"', from);
+    if (quote < 0) throw new InputError('JSON_INVALID', 'not valid JSON: unterminated string');
+    let slashes = 0;
+    while (text.charCodeAt(quote - 1 - slashes) === 0x5c) slashes++;
+    if (slashes % 2 === 0) return quote;
+    from = quote + 1;
+  }
+}
+
+function unescapeKey(raw: string): string {
+  try {
+    return JSON.parse(`"${raw}"`) as string;
+  } catch (cause) {
+    throw new InputError('JSON_INVALID', 'not valid JSON: bad escape in a key', { cause });
+  }
+}
+
+/** RFC 8785 (JCS): members sorted by UTF-16 code units, no white space, ECMAScript numbers and strings. */
+export function canonicalizeJson(value: Json): string {
+  if (value === null || typeof value !== 'object') {
+    if (typeof value === 'number' && !Number.isFinite(value)) throw new InputError('JSON_INVALID', 'not a JSON number');
+    return JSON.stringify(value);
+  }
+  if (Array.isArray(value)) return `[${value.map(canonicalizeJson).join(',')}]`;
+  // The default sort order of strings is by UTF-16 code units, as RFC 8785 §3.2.3 wants.
+  const members = Object.keys(value).sort();
+  return `{${members.map((key) => `${JSON.stringify(key)}:${canonicalizeJson(value[key] as Json)}`).join(',')}}`;
+}

@@ -1,0 +1,52 @@
+/** Every bound on outside input: name, unit and the reason for its value. Reaching one is an InputError. */
+
+/** Bytes of a bundle. The largest real ones carry 16 MiB attestations (GitHub's cap); base64 adds a third. */
+export const MAX_BUNDLE_BYTES = 32 * 1024 * 1024;
+/** Bytes of a trusted root, signing config or TUF metadata file. Public-good's are under 20 KiB. */
+export const MAX_TRUST_FILE_BYTES = 4 * 1024 * 1024;
+/** Levels of JSON nesting. Sigstore documents need 12; CycloneDX predicates nest to about 40. */
+export const MAX_JSON_DEPTH = 128;
+/** Keys of one JSON object or elements of one array in a document that is verified. */
+export const MAX_JSON_MEMBERS = 1_000_000;
+
+/** Log entries in one bundle: the reference verifier's cap. */
+export const MAX_TLOG_ENTRIES = 32;
+/** Signed timestamps in one bundle: the reference verifier's cap. */
+export const MAX_TIMESTAMPS = 32;
+/** Certificates in one chain. Real chains have two or three. */
+export const MAX_CHAIN_CERTIFICATES = 10;
+/** Subjects of one in-toto statement: the reference verifier's cap. */
+export const MAX_STATEMENT_SUBJECTS = 1024;
+/** Hashes in an inclusion or consistency proof: a tree of 2^63 leaves needs at most 63 (RFC 6962 §2.1.1), twice that for consistency. */
+export const MAX_PROOF_HASHES = 128;
+/** Signature lines of a signed note: a log, its witnesses, and room (the C2SP reference parser's cap is 100). */
+export const MAX_NOTE_SIGNATURES = 100;
+/** Bytes of a signed note: three text lines and MAX_NOTE_SIGNATURES lines of up to 4 KiB (post-quantum cosignatures). */
+export const MAX_NOTE_BYTES = 512 * 1024;
+/** Entries of a log: int64 of the wire format. */
+export const MAX_LOG_SIZE = 2n ** 63n - 1n;
+
+/** Bytes of one certificate in DER. Fulcio's are under 2 KiB; TSA roots under 3 KiB. */
+export const MAX_CERTIFICATE_BYTES = 64 * 1024;
+/** Bytes of one RFC 3161 response with its certificates. */
+export const MAX_TIMESTAMP_BYTES = 256 * 1024;
+/** Levels of DER nesting. CMS with certificates needs about 12. */
+export const MAX_DER_DEPTH = 32;
+/** Arcs of an object identifier; real ones stay under 16. */
+export const MAX_OID_ARCS = 32;
+
+/** Characters of an identity token. Google's and GitHub's stay under 3 KiB. */
+export const MAX_IDENTITY_TOKEN_CHARS = 16 * 1024;
+/** Bytes of a key or certificate file in PEM. */
+export const MAX_KEY_FILE_BYTES = 1024 * 1024;
+/** Bytes of one service's answer: a log entry with a 16 MiB body and its proof at most. */
+export const MAX_SERVICE_ANSWER_BYTES = 32 * 1024 * 1024;
+
+/** Bytes of a request body to the CA: Fulcio's cap is 4 MiB, a real request is under 8 KiB. */
+export const MAX_CA_REQUEST_BYTES = 256 * 1024;
+/** Bytes of a timestamp request: the reference server's cap. */
+export const MAX_TIMESTAMP_REQUEST_BYTES = 1024 * 1024;
+/** Bytes of a request to the transparency log: an envelope of GitHub's largest attestation in base64 inside a JSON string. */
+export const MAX_LOG_REQUEST_BYTES = 24 * 1024 * 1024;
+/** Bytes of a canonicalized body in a tiles log: the entry bundle's length prefix is a uint16 (C2SP tlog-tiles). */
+export const MAX_TILE_ENTRY_BYTES = 65_535;
