@@ -134,7 +134,6 @@ export type VerificationErrorCode = CodeOf<'verification'>;
 
 /** What was given cannot be used. */
 export class InputError extends HallmarkError {
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes that this kind can carry
   constructor(code: InputErrorCode, message: string, details?: ErrorDetails) {
     super(code, message, details);
   }
@@ -161,7 +160,6 @@ export class VerificationError extends HallmarkError {
 
 /** Nobody is logged in, or the token is not accepted. */
 export class IdentityError extends HallmarkError {
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes that this kind can carry
   constructor(code: CodeOf<'identity'>, message: string, details?: ErrorDetails) {
     super(code, message, details);
   }
@@ -178,7 +176,6 @@ export class ServiceError extends HallmarkError {
 
 /** Trust material is missing, too old or not authentic. */
 export class TrustError extends HallmarkError {
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes that this kind can carry
   constructor(code: CodeOf<'trust'>, message: string, details?: ErrorDetails) {
     super(code, message, details);
   }
@@ -186,7 +183,6 @@ export class TrustError extends HallmarkError {
 
 /** This computer's disk, port or database is in the way. */
 export class StorageError extends HallmarkError {
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes that this kind can carry
   constructor(code: CodeOf<'storage'>, message: string, details?: ErrorDetails) {
     super(code, message, details);
   }
