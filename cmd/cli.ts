@@ -1,0 +1,75 @@
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { Option } from 'commander';
+import type { Json } from '../core/bytes/json.ts';
+import type { FetchLike } from '../core/sign/http.ts';
+import { type EnvName, readEnv } from './env.ts';
+
+export type OutputFormat = 'text' | 'json';
+
+/** What a command may touch of the process: made once in main.ts, faked in tests. */
+export interface Cli {
+  /** A variable of the table in env.ts; the empty string is undefined. */
+  readonly env: (name: EnvName) => string | undefined;
+  readonly now: () => Date;
+  /** True if a person can answer: standard input and error are terminals and CI is not set. */
+  readonly interactive: boolean;
+  /** True if standard output is a terminal. */
+  readonly outIsTerminal: boolean;
+  /** Colour on standard error is wanted: a terminal, no NO_COLOR, no TERM=dumb. */
+  readonly colour: boolean;
+  /** Data, to standard output, as it is. */
+  out(text: string): void;
+  /** Talk, to standard error, one line. */
+  say(text: string): void;
+  /** A warning, to standard error, one line. */
+  warn(text: string): void;
+  readonly fetch: FetchLike;
+}
+
+/** The real process. */
+export function processCli(): Cli {
+  const colour = isatty(2) && readEnv('NO_COLOR') === undefined && readEnv('TERM') !== 'dumb';
+  const say = (text: string): void => writeAll(2, `${text}\n`);
+  return {
+    env: readEnv,
+    now: () => new Date(),
+    interactive: isatty(0) && isatty(2) && readEnv('CI') === undefined,
+    outIsTerminal: isatty(1),
+    colour,
+    out: (text) => writeAll(1, text),
+    say,
+    warn: (text) => say(`${colour ? '\u001b[33mwarning:\u001b[0m' : 'warning:'} ${text}`),
+    fetch: async (url, init) => {
+      const { fetch } = await import('undici');
+      return (await fetch(url, init as never)) as unknown as Response;
+    },
+  };
+}
+
+// Synchronous, so that nothing is lost when the process ends right after. A pipe that is full answers EAGAIN.
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text, 'utf8');
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') return;
+      if (code !== 'EAGAIN') throw error;
+      Bun.sleepSync(1);
+    }
+  }
+}
+
+/** `--output text|json`, the same in every command. */
+export function outputOption(): Option {
+  return new Option('--output <format>', 'text for people, json for machines (one line, stable schema)')
+    .choices(['text', 'json'])
+    .default('text');
+}
+
+/** Prints a command's result to standard output: one line of JSON with its schema version, or the text. */
+export function emit(cli: Cli, format: OutputFormat, json: Record<string, Json>, text: string): void {
+  cli.out(format === 'json' ? `${JSON.stringify({ schemaVersion: 1, ...json })}\n` : text);
+}

@@ -1,0 +1,93 @@
+import { HallmarkError, UsageError, VerificationError } from '../core/errors.ts';
+import { type Cli, processCli } from './cli.ts';
+import { COMMANDS } from './commands.ts';
+import { EXIT_INTERNAL, exitCodeOf } from './exit.ts';
+import { versionLine } from './version.ts';
+
+/**
+ * Runs one command line and returns its exit code. Only the command that is called is loaded.
+ */
+export async function main(argv: readonly string[], cli: Cli): Promise<number> {
+  try {
+    if (argv[0] === '--version' || argv[0] === '-V') {
+      cli.out(`${versionLine()}\n`);
+      return 0;
+    }
+    return await dispatch(argv, cli);
+  } catch (error) {
+    return report(error, argv, cli);
+  }
+}
+
+async function dispatch(argv: readonly string[], cli: Cli): Promise<number> {
+  const { Command, CommanderError } = await import('commander');
+  const program = new Command('hallmark')
+    .description('Sign, verify and attest software with an identity instead of a kept key; or be the service behind it.')
+    .option('-V, --version', 'print version, commit and build target')
+    .configureOutput({ writeOut: (text) => cli.out(text), writeErr: () => {} })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hallmark serve                                        a complete Sigstore on 127.0.0.1:8080
+  hallmark sign release.tar.gz                          writes release.tar.gz.sigstore.json
+  hallmark verify release.tar.gz --certificate-identity you@example.com --certificate-oidc-issuer https://accounts.google.com
+`,
+    );
+  const called = argv.find((word) => !word.startsWith('-'));
+  const named = called === 'help' ? argv[argv.indexOf(called) + 1] : called;
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    program.addCommand(name === named ? inherit((await load())(cli), program) : new Command(name).description(summary));
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    if (error.code === 'commander.help') {
+      // Called without a subcommand: the help is the answer to a wrong command line.
+      throw new UsageError('no command given', { hint: 'hallmark --help' });
+    }
+    throw new UsageError(error.message.replace(/^error: /, ''), {
+      hint: `hallmark ${named !== undefined && Object.hasOwn(COMMANDS, named) ? `${named} ` : ''}--help`,
+    });
+  }
+}
+
+// A command made in its own file takes over how the program writes and ends; its subcommands too.
+function inherit(command: import('commander').Command, parent: import('commander').Command): import('commander').Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(child, command);
+  return command;
+}
+
+function report(error: unknown, argv: readonly string[], cli: Cli): number {
+  const json = argv.some((word, i) => word === '--output=json' || (word === 'json' && argv[i - 1] === '--output'));
+  if (!(error instanceof HallmarkError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (json) cli.out(`${JSON.stringify({ schemaVersion: 1, ok: false, error: { code: 'INTERNAL', message } })}\n`);
+    cli.say(`hallmark: internal error: ${message}`);
+    if (error instanceof Error && error.stack !== undefined) cli.say(error.stack);
+    return EXIT_INTERNAL;
+  }
+  if (json) {
+    const { code, message, hint } = error;
+    const where = error instanceof VerificationError ? { step: error.step, evidence: error.evidence } : {};
+    cli.out(`${JSON.stringify({ schemaVersion: 1, ok: false, error: { code, message, hint, ...where } })}\n`);
+  }
+  cli.say(`${cli.colour ? '\u001b[31mhallmark: error:\u001b[0m' : 'hallmark: error:'} ${oneLine(error.message)}`);
+  for (const line of error.hint?.split('\n') ?? []) cli.say(`hint: ${line}`);
+  return exitCodeOf(error);
+}
+
+// What an attacker wrote into a bundle may reach a message: no control character reaches the terminal.
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
+}
+
+if (import.meta.main) {
+  process.exitCode = await main(process.argv.slice(2), processCli());
+}
