@@ -22,7 +22,9 @@ export async function main(argv: readonly string[], cli: Cli): Promise<number> {
 async function dispatch(argv: readonly string[], cli: Cli): Promise<number> {
   const { Command, CommanderError } = await import('commander');
   const program = new Command('hallmark')
-    .description('Sign, verify and attest software with an identity instead of a kept key; or be the service behind it.')
+    .description(
+      'Sign, verify and attest software with an identity instead of a kept key; or be the service behind it.',
+    )
     .option('-V, --version', 'print version, commit and build target')
     .configureOutput({ writeOut: (text) => cli.out(text), writeErr: () => {} })
     .exitOverride()
@@ -57,7 +59,10 @@ Examples:
 }
 
 // A command made in its own file takes over how the program writes and ends; its subcommands too.
-function inherit(command: import('commander').Command, parent: import('commander').Command): import('commander').Command {
+function inherit(
+  command: import('commander').Command,
+  parent: import('commander').Command,
+): import('commander').Command {
   command.copyInheritedSettings(parent);
   for (const child of command.commands) inherit(child, command);
   return command;

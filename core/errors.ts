@@ -98,6 +98,7 @@ export const ERRORS = {
   ADDRESS_UNAVAILABLE: 'storage',
   DATABASE_CORRUPT: 'storage',
   LOG_FORKED: 'storage',
+  LOG_HEAD_MOVED: 'storage',
   OVERLOADED: 'storage',
 
   // usage: the command line cannot be carried out as it is written.
