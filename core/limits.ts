@@ -44,9 +44,29 @@ export const MAX_SERVICE_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** Bytes of a request body to the CA: Fulcio's cap is 4 MiB, a real request is under 8 KiB. */
 export const MAX_CA_REQUEST_BYTES = 256 * 1024;
+/** Bytes of an issuer's discovery document or key set. The largest public ones are under 20 KiB. */
+export const MAX_ISSUER_DOCUMENT_BYTES = 512 * 1024;
 /** Bytes of a timestamp request: the reference server's cap. */
 export const MAX_TIMESTAMP_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a request to the transparency log: an envelope of GitHub's largest attestation in base64 inside a JSON string. */
 export const MAX_LOG_REQUEST_BYTES = 24 * 1024 * 1024;
 /** Bytes of a canonicalized body in a tiles log: the entry bundle's length prefix is a uint16 (C2SP tlog-tiles). */
 export const MAX_TILE_ENTRY_BYTES = 65_535;
+
+/** Bits of an RSA modulus: below is weak (SP 800-131A), above costs a verifier milliseconds for every signature. */
+export const MIN_RSA_BITS = 2048;
+export const MAX_RSA_BITS = 8192;
+/** RSA public exponent, odd: FIPS 186-5 §5.1 from below, Go's crypto/rsa from above. */
+export const MIN_RSA_EXPONENT = 65_537n;
+export const MAX_RSA_EXPONENT = 2n ** 31n - 1n;
+
+/** Characters of an identity pattern: a certificate's identity is at most a long URL. */
+export const MAX_PATTERN_CHARS = 2048;
+/** States of a compiled pattern; with MAX_PATTERN_TEXT_CHARS it bounds one match to some milliseconds per thousand states. */
+export const MAX_PATTERN_STATES = 5000;
+/** Levels of groups in a pattern, for the stack. */
+export const MAX_PATTERN_DEPTH = 50;
+/** Highest repetition count in a pattern, as in RE2. */
+export const MAX_PATTERN_REPEAT = 1000;
+/** Characters of a text that a pattern is matched with; longer ones do not match. */
+export const MAX_PATTERN_TEXT_CHARS = 4096;
