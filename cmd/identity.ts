@@ -1,0 +1,87 @@
+import { type Command, Option } from 'commander';
+import { parseUtf8 } from '../core/bytes/bytes.ts';
+import { InputError, TrustError } from '../core/errors.ts';
+import { readFileBounded } from '../core/files.ts';
+import { MAX_IDENTITY_TOKEN_CHARS } from '../core/limits.ts';
+import type { Http } from '../core/sign/http.ts';
+import { type IdentityToken, isJwt, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
+import { findProvider, readSmallText, tokenMissing, wrongAudience } from './ambient.ts';
+import { hasBrowser, openBrowser } from './browser.ts';
+import type { Cli } from './cli.ts';
+
+export interface IdentityFlags {
+  identityToken?: string;
+  oidcIssuer?: string;
+  oidcClientId: string;
+  oidcDisableAmbientProviders?: true;
+}
+
+/** Adds the flags that say who signs. */
+export function identityOptions(command: Command): Command {
+  return command
+    .option('--identity-token <token|file>', 'sign as the identity of this OIDC token')
+    .option('--oidc-issuer <url>', 'log in at this issuer (default: the one of the signing config)')
+    .option('--oidc-client-id <id>', 'client ID at the issuer, and audience of the token', 'sigstore')
+    .addOption(new Option('--oidc-disable-ambient-providers', 'do not take the token of a CI system or cloud'));
+}
+
+/**
+ * Where the identity token comes from: the flag, else the environment (CI system, cloud, mounted file), else a login with
+ * the browser or, where there is none, another device. Asks nobody without a terminal: IDENTITY_TOKEN_MISSING. A token
+ * that has expired is refused here, before any request.
+ */
+export function identityTokenSource(
+  cli: Cli,
+  flags: IdentityFlags,
+  http: Http,
+  configuredIssuer: () => string | undefined,
+): () => Promise<IdentityToken> {
+  return async () => {
+    const token = await findToken(cli, flags, http, configuredIssuer);
+    requireFreshToken(token, cli.now());
+    return token;
+  };
+}
+
+async function findToken(
+  cli: Cli,
+  flags: IdentityFlags,
+  http: Http,
+  configuredIssuer: () => string | undefined,
+): Promise<IdentityToken> {
+  if (flags.identityToken !== undefined) return parseIdentityToken(readToken(flags.identityToken));
+
+  const context = { env: cli.env, readText: readSmallText, http, audience: flags.oidcClientId };
+  const provider = flags.oidcDisableAmbientProviders ? undefined : findProvider(context);
+  if (provider !== undefined) {
+    const token = parseIdentityToken(await provider.token(context));
+    if (!token.audiences.includes(flags.oidcClientId)) throw wrongAudience(provider.name, token, flags.oidcClientId);
+    return token;
+  }
+
+  if (!cli.interactive) throw tokenMissing(cli.env);
+  const issuer = flags.oidcIssuer ?? configuredIssuer();
+  if (issuer === undefined) {
+    throw new TrustError('NO_SERVICE_CONFIGURED', 'the signing config names no OIDC issuer to log in at', {
+      hint: 'pass --oidc-issuer URL or --identity-token TOKEN|FILE',
+    });
+  }
+  const { fetchEndpoints } = await import('./oidc.ts');
+  const login = { http, issuer, clientId: flags.oidcClientId, say: cli.say };
+  const endpoints = await fetchEndpoints(http, issuer);
+  if (hasBrowser(cli) || endpoints.deviceAuthorization === undefined) {
+    const { loginWithBrowser } = await import('./login.ts');
+    return loginWithBrowser(login, endpoints, hasBrowser(cli) ? openBrowser : () => false);
+  }
+  const { loginWithDevice } = await import('./device-login.ts');
+  return loginWithDevice(login, endpoints);
+}
+
+/** The value of --identity-token: the token itself if it looks like one, else the file that holds it. */
+function readToken(value: string): string {
+  if (isJwt(value)) return value;
+  const bytes = readFileBounded(value, MAX_IDENTITY_TOKEN_CHARS, 'identity token');
+  const token = parseUtf8(bytes).trim();
+  if (token === '') throw new InputError('INPUT_UNREADABLE', `the identity token file ${value} is empty`);
+  return token;
+}
