@@ -70,3 +70,11 @@ export const MAX_PATTERN_DEPTH = 50;
 export const MAX_PATTERN_REPEAT = 1000;
 /** Characters of a text that a pattern is matched with; longer ones do not match. */
 export const MAX_PATTERN_TEXT_CHARS = 4096;
+/** Entries of one log that wait for a commit: half a second's work at the rate of the slower disks (8,000 per second). */
+export const MAX_WAITING_APPENDS = 4_000;
+/** Bytes of those entries together; at least one entry of MAX_LOG_REQUEST_BYTES has to fit. */
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+/** Entries in one commit: beyond about 500 a larger one is not cheaper per entry, and it keeps the event loop. */
+export const MAX_APPEND_BATCH = 500;
+/** Bytes of the entries in one commit; a single larger entry is a batch of its own. */
+export const MAX_APPEND_BATCH_BYTES = 8 * 1024 * 1024;

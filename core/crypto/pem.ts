@@ -1,0 +1,62 @@
+import { parseBase64, serializeBase64 } from '../bytes/bytes.ts';
+import { InputError } from '../errors.ts';
+import { MAX_KEY_FILE_BYTES } from '../limits.ts';
+
+/** One PEM block: its label and the decoded body. */
+export interface PemBlock {
+  readonly label: string;
+  readonly der: Uint8Array;
+}
+
+const BEGIN = /^-----BEGIN ([A-Z0-9]+(?: [A-Z0-9]+)*)-----$/;
+const LINE = /^[A-Za-z0-9+/]+={0,2}$/;
+
+function fail(line: number, problem: string): InputError {
+  return new InputError('PEM_INVALID', `line ${line}: ${problem}`);
+}
+
+/**
+ * All blocks of a PEM text (RFC 7468), at least one, all with `label` where it is given. Lines end in LF or CRLF and may
+ * have any width; the body is canonical base64 without blank lines or headers. Between blocks only blank lines are allowed;
+ * for CERTIFICATE any other text too, as CA bundles carry it (§5.2). Errors: PEM_INVALID.
+ */
+export function parsePem(text: string, label?: string): PemBlock[] {
+  if (text.length > MAX_KEY_FILE_BYTES) throw new InputError('PEM_INVALID', `PEM longer than ${MAX_KEY_FILE_BYTES}`);
+  const lines = text.split(/\r?\n/);
+  const blocks: PemBlock[] = [];
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at] as string;
+    const found = BEGIN.exec(line)?.[1];
+    if (found === undefined) {
+      if (line.trim() !== '' && (label !== 'CERTIFICATE' || line.includes('-----')))
+        throw fail(at + 1, blocks.length === 0 ? 'expected a PEM block' : 'text outside of the PEM blocks');
+      continue;
+    }
+    if (label !== undefined && found !== label) throw fail(at + 1, `expected ${label}, found ${found.slice(0, 80)}`);
+    const end = lines.indexOf(`-----END ${found}-----`, at + 1);
+    if (end < 0) throw fail(at + 1, `no end line for ${found.slice(0, 80)}`);
+    blocks.push({ label: found, der: parseBody(lines, at + 1, end) });
+    at = end;
+  }
+  if (blocks.length === 0) throw new InputError('PEM_INVALID', 'no PEM block');
+  return blocks;
+}
+
+function parseBody(lines: readonly string[], start: number, end: number): Uint8Array {
+  for (let at = start; at < end; at++) {
+    // Padding inside the body is caught below: the joined text is not canonical then.
+    if (!LINE.test(lines[at] as string)) throw fail(at + 1, 'not base64');
+  }
+  if (start === end) throw fail(start, 'empty PEM block');
+  try {
+    return parseBase64(lines.slice(start, end).join(''));
+  } catch (cause) {
+    throw new InputError('PEM_INVALID', `line ${start + 1}: not canonical base64`, { cause });
+  }
+}
+
+/** One block in lines of 64 characters with a final newline (RFC 7468 §2). */
+export function serializePem(label: string, der: Uint8Array): string {
+  const lines = serializeBase64(der).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+}

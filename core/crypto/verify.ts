@@ -1,0 +1,37 @@
+import { verify } from 'node:crypto';
+import { isValidEcdsaDigestSignature } from './ecdsa-digest.ts';
+import { parseEcdsaSignature } from './ecdsa-signature.ts';
+import { isValidEd25519phSignature } from './ed25519ph.ts';
+import { DIGEST_BYTES, type HashName } from './hash.ts';
+import { isEcdsaKey, type PublicKey } from './public-key.ts';
+import { isValidRsaDigestSignature } from './rsa-digest.ts';
+
+/**
+ * True if `signature` is one of `message` under `key`: ECDSA with (r, s) in DER, RSASSA-PKCS1-v1_5, or pure Ed25519, which
+ * takes no `hash`. False for every other byte string; nothing is thrown over a signature.
+ */
+export function isValidSignature(key: PublicKey, hash: HashName, message: Uint8Array, signature: Uint8Array): boolean {
+  if (isEcdsaKey(key)) {
+    return parseEcdsaSignature(key.kind, signature) !== undefined && verify(hash, message, key.native, signature);
+  }
+  if (key.kind === 'rsa') {
+    return signature.length === Math.ceil(key.bits / 8) && verify(hash, message, key.native, signature);
+  }
+  return signature.length === 64 && verify(null, message, key.native, signature);
+}
+
+/**
+ * The same with the message's digest in place of the message. For Ed25519 this is Ed25519ph over SHA-512 (RFC 8032 §5.1), a
+ * different signature. A digest of another length than `hash` has, or another hash for Ed25519, is false.
+ */
+export function isValidDigestSignature(
+  key: PublicKey,
+  hash: HashName,
+  digest: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (digest.length !== DIGEST_BYTES[hash]) return false;
+  if (isEcdsaKey(key)) return isValidEcdsaDigestSignature(key, digest, signature);
+  if (key.kind === 'rsa') return isValidRsaDigestSignature(key, hash, digest, signature);
+  return hash === 'sha512' && isValidEd25519phSignature(key, digest, signature);
+}
