@@ -46,6 +46,8 @@ export const MAX_SERVICE_ANSWER_BYTES = 32 * 1024 * 1024;
 export const MAX_CA_REQUEST_BYTES = 256 * 1024;
 /** Bytes of an issuer's discovery document or key set. The largest public ones are under 20 KiB. */
 export const MAX_ISSUER_DOCUMENT_BYTES = 512 * 1024;
+/** Bytes of a form or JSON body to the development issuer: every field together is under 8 KiB. */
+export const MAX_FORM_BYTES = 16 * 1024;
 /** Bytes of a timestamp request: the reference server's cap. */
 export const MAX_TIMESTAMP_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a request to the transparency log: an envelope of GitHub's largest attestation in base64 inside a JSON string. */
@@ -78,3 +80,5 @@ export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 export const MAX_APPEND_BATCH = 500;
 /** Bytes of the entries in one commit; a single larger entry is a batch of its own. */
 export const MAX_APPEND_BATCH_BYTES = 8 * 1024 * 1024;
+/** Logs, authorities or services of one kind in a trusted root or signing config. Public-good's have up to five. */
+export const MAX_TRUST_INSTANCES = 256;

@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { HallmarkError, InputError, StorageError } from './errors.ts';
+
+/** Bytes asked for by one read. */
+const READ_CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Reads a whole file of at most `max` bytes; `what` names it in errors ("bundle"). INPUT_MISSING, INPUT_UNREADABLE or
+ * INPUT_TOO_LARGE, each with its remedy. Works on pipes, whose size nobody knows beforehand.
+ */
+export function readFileBounded(path: string, max: number, what: string): Uint8Array {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (cause) {
+    throw unreadable(path, what, cause);
+  }
+  try {
+    return readAll(fd, max, `${what} ${path}`);
+  } catch (cause) {
+    throw cause instanceof HallmarkError ? cause : unreadable(path, what, cause);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads standard input to its end, at most `max` bytes; the errors are those of `readFileBounded`. */
+export function readStdinBounded(max: number, what: string): Uint8Array {
+  try {
+    return readAll(0, max, `${what} on standard input`);
+  } catch (cause) {
+    throw cause instanceof HallmarkError ? cause : unreadable('standard input', what, cause);
+  }
+}
+
+function readAll(fd: number, max: number, what: string): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (let length = 0; ; ) {
+    const chunk = new Uint8Array(Math.min(READ_CHUNK_BYTES, max + 1 - length));
+    const read = readSome(fd, chunk);
+    if (read === 0) return new Uint8Array(Buffer.concat(chunks, length));
+    length += read;
+    if (length > max) {
+      throw new InputError('INPUT_TOO_LARGE', `${what} is larger than ${max} bytes`, {
+        hint: 'is it the right file? Nothing of that kind is so large',
+      });
+    }
+    chunks.push(chunk.subarray(0, read));
+  }
+}
+
+// A terminal or pipe that another process set to non-blocking answers EAGAIN instead of waiting.
+function readSome(fd: number, into: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(fd, into);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EOF') return 0;
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+function unreadable(path: string, what: string, cause: unknown): InputError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new InputError('INPUT_MISSING', `${what} ${path} does not exist`, {
+        cause,
+        hint: `ls -l ${dirname(path)}`,
+      });
+    case 'EACCES':
+    case 'EPERM':
+      return new InputError('INPUT_UNREADABLE', `no permission to read ${what} ${path}`, {
+        cause,
+        hint: `ls -l ${path}`,
+      });
+    case 'EISDIR':
+      return new InputError('INPUT_UNREADABLE', `${what} ${path} is a folder`, {
+        cause,
+        hint: 'name a file inside it',
+      });
+    default:
+      return new InputError('INPUT_UNREADABLE', `${what} ${path} cannot be read: ${message}`, {
+        cause,
+        hint: `cat ${path} > /dev/null`,
+      });
+  }
+}
+
+/**
+ * Writes a file so that a reader, or a crash at any moment, sees the old or the new content and nothing between: a
+ * temporary file beside it, synced, then renamed. `mode` is narrowed by the umask. A symbolic link is followed; a
+ * device or pipe is written to directly. With `existing: 'refuse'` a file that is there already stays: FILE_EXISTS.
+ * Else FILE_UNWRITABLE with its remedy.
+ */
+export function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array | string,
+  mode: number,
+  existing: 'replace' | 'refuse' = 'replace',
+): void {
+  try {
+    const found = statIfThere(path);
+    if (found !== undefined && existing === 'refuse') throw alreadyThere(path);
+    if (found !== undefined && !found.isFile()) writeFileSync(path, bytes);
+    else replaceFile(found === undefined ? path : realpathSync(path), bytes, mode, existing);
+  } catch (cause) {
+    throw cause instanceof HallmarkError ? cause : unwritable(path, cause);
+  }
+}
+
+function statIfThere(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function replaceFile(path: string, bytes: Uint8Array | string, mode: number, existing: 'replace' | 'refuse'): void {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    // 'wx': a link that somebody laid at the temporary name is not followed.
+    const fd = openSync(temporary, 'wx', mode);
+    try {
+      const data = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
+      for (let at = 0; at < data.length; ) at += writeSync(fd, data, at);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (existing === 'replace') renameSync(temporary, path);
+    else linkNew(temporary, path);
+  } catch (error) {
+    removeIfThere(temporary);
+    throw error;
+  }
+  syncFolder(folder);
+}
+
+// rename replaces what is there, link does not: whoever comes second fails.
+function linkNew(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? alreadyThere(path) : error;
+  }
+  unlinkSync(temporary);
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was renamed already, or never made; the error that led here says more.
+  }
+}
+
+// The rename itself is durable only once the folder is synced. Not every file system lets one sync a folder.
+function syncFolder(folder: string): void {
+  try {
+    const fd = openSync(folder, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EINVAL' && code !== 'EISDIR' && code !== 'EPERM' && code !== 'EACCES' && code !== 'ENOTSUP')
+      throw error;
+  }
+}
+
+const alreadyThere = (path: string): StorageError =>
+  new StorageError('FILE_EXISTS', `${path} exists already`, {
+    hint: `remove it first, or choose another name: rm ${path}`,
+  });
+
+function unwritable(path: string, cause: unknown): StorageError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const folder = dirname(path);
+  const [problem, hint] =
+    code === 'ENOENT' || code === 'ENOTDIR'
+      ? [`the folder ${folder} does not exist`, `mkdir -p ${folder}`]
+      : code === 'EACCES' || code === 'EPERM'
+        ? ['no permission', `ls -ld ${folder} ${path}`]
+        : code === 'EROFS'
+          ? ['the file system is read-only', 'choose a folder that can be written to']
+          : code === 'ENOSPC' || code === 'EDQUOT'
+            ? ['no space is left', `df -h ${folder}`]
+            : [message, `ls -ld ${folder}`];
+  return new StorageError('FILE_UNWRITABLE', `cannot write ${path}: ${problem}`, { cause, hint });
+}
+
+/** Makes a folder and those above it; one that exists keeps what it holds but gets `mode` if it is private (0700). */
+export function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+    if (mode === 0o700) chmodSync(path, mode);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+/** A lock that is held until `release`, or until the process ends in whatever way. */
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * Takes the lock that the file `path` stands for, waiting up to `waitMs` (the thread stands still) for another process
+ * to let go; else LOCK_HELD. The lock is the operating system's (through SQLite, the same on every platform): it ends
+ * with the process that holds it, however that ends, and can never be left behind. The empty file stays.
+ */
+export function acquireLock(path: string, waitMs = 0): Lock {
+  const { Database } = require('bun:sqlite') as typeof import('bun:sqlite');
+  let database: import('bun:sqlite').Database | undefined;
+  try {
+    const held = new Database(path, { create: true });
+    database = held;
+    held.run(`PRAGMA busy_timeout = ${waitMs}`);
+    // Nothing is ever written, so nothing needs a journal beside the file.
+    held.run('PRAGMA journal_mode = MEMORY');
+    held.run('BEGIN EXCLUSIVE');
+    return { release: () => held.close() };
+  } catch (cause) {
+    database?.close();
+    if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw unlockable(path, cause);
+    throw new StorageError('LOCK_HELD', `another process is using ${dirname(path)}`, {
+      cause,
+      hint: `let it finish, or find it with: fuser ${path}`,
+    });
+  }
+}
+
+/** Runs `task` while holding the lock `path`; what `acquireLock` says applies. */
+export async function withLock<T>(path: string, task: () => T | Promise<T>, waitMs = 0): Promise<T> {
+  const lock = acquireLock(path, waitMs);
+  try {
+    return await task();
+  } finally {
+    lock.release();
+  }
+}
+
+// SQLite says only that it cannot open the file; why is asked of the file system.
+function unlockable(path: string, cause: unknown): StorageError {
+  try {
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    return unwritable(path, error);
+  }
+  return unwritable(path, cause);
+}
