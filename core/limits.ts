@@ -72,6 +72,7 @@ export const MAX_PATTERN_DEPTH = 50;
 export const MAX_PATTERN_REPEAT = 1000;
 /** Characters of a text that a pattern is matched with; longer ones do not match. */
 export const MAX_PATTERN_TEXT_CHARS = 4096;
+
 /** Entries of one log that wait for a commit: half a second's work at the rate of the slower disks (8,000 per second). */
 export const MAX_WAITING_APPENDS = 4_000;
 /** Bytes of those entries together; at least one entry of MAX_LOG_REQUEST_BYTES has to fit. */
@@ -82,3 +83,19 @@ export const MAX_APPEND_BATCH = 500;
 export const MAX_APPEND_BATCH_BYTES = 8 * 1024 * 1024;
 /** Logs, authorities or services of one kind in a trusted root or signing config. Public-good's have up to five. */
 export const MAX_TRUST_INSTANCES = 256;
+/** Entries that one search of the v1 index answers with, 83 bytes each. */
+export const MAX_INDEX_RESULTS = 10_000;
+/** Entries that one request may ask for by index, UUID or body: the reference v1 server's cap. */
+export const MAX_RETRIEVE_ENTRIES = 10;
+/** Entries in one answer of the CT log's get-entries. */
+export const MAX_CT_ENTRIES = 256;
+/** Signatures, and verifiers, of one envelope that is logged: each costs a verification. Real ones have one. */
+export const MAX_LOGGED_SIGNATURES = 10;
+/** New TUF roots followed in one update: the reference client's cap. Public-good has had 15 in five years. */
+export const MAX_TUF_ROOT_ROTATIONS = 256;
+/** Bytes of one TUF root: the reference client's cap. */
+export const MAX_TUF_ROOT_BYTES = 512_000;
+/** Bytes of the TUF timestamp: the reference client's cap. */
+export const MAX_TUF_TIMESTAMP_BYTES = 16 * 1024;
+/** Keys, signatures or files listed in one TUF metadata file. */
+export const MAX_TUF_LIST = 4096;

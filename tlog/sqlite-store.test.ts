@@ -1,0 +1,154 @@
+import { Database } from 'bun:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { chmodSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+import type { Commit } from './store.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'hallmark-store-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const key = (n: number) => new Uint8Array(32).fill(n);
+const first: Commit = {
+  expected: undefined,
+  head: { treeSize: 2n, checkpoint: 'two' },
+  leaves: [
+    { body: serializeUtf8('a'), time: new Date(1), extra: undefined, keys: [key(1), key(9)] },
+    { body: serializeUtf8('b'), time: new Date(2), extra: serializeUtf8('more'), keys: [key(2), key(9)] },
+  ],
+  tiles: [{ level: 0, index: 0n, hashes: key(7) }],
+};
+
+describe('the SQLite store', () => {
+  test('keeps what was committed, over a restart', async () => {
+    const store = openSqliteStore(directory);
+    expect(await store.head('v1')).toBeUndefined();
+    await store.commit('v1', first);
+    await store.close();
+    const again = openSqliteStore(directory);
+    expect(await again.head('v1')).toEqual(first.head);
+    expect(await again.head('v2')).toBeUndefined();
+    expect(await again.leaves('v1', 0n, 9n)).toEqual(first.leaves.map(({ keys, ...leaf }) => leaf));
+    expect(await again.leaves('v1', 1n, 2n)).toHaveLength(1);
+    expect(await again.tile('v1', 0, 0n)).toEqual(key(7));
+    expect(await again.tile('v1', 1, 0n)).toBeUndefined();
+    expect(await again.find('v1', [key(2), key(3), key(9)])).toEqual([1n, undefined, 0n]);
+    expect(await again.search('v1', key(9), 10)).toEqual([0n, 1n]);
+    expect(await again.search('v1', key(9), 1)).toEqual([0n]);
+    await again.close();
+  });
+
+  test('settles a setting once', async () => {
+    const store = openSqliteStore(directory);
+    expect(await store.once('tree', 'a')).toBe('a');
+    expect(await store.once('tree', 'b')).toBe('a');
+    await store.close();
+  });
+
+  test('changes nothing if the head is another than expected', async () => {
+    const store = openSqliteStore(directory);
+    await store.commit('v1', first);
+    for (const expected of [undefined, { treeSize: 1n, checkpoint: 'two' }, { treeSize: 2n, checkpoint: 'other' }]) {
+      const commit = { ...first, expected, head: { treeSize: 9n, checkpoint: 'nine' } };
+      await expect(store.commit('v1', commit)).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
+    }
+    expect(await store.head('v1')).toEqual(first.head);
+    await store.close();
+  });
+
+  test('undoes the whole commit if a part of it fails', async () => {
+    const store = openSqliteStore(directory);
+    await store.commit('v1', first);
+    const leaf = { body: serializeUtf8('c'), time: new Date(3), extra: undefined, keys: [key(3)] };
+    const commit = { expected: first.head, head: { treeSize: 3n, checkpoint: 'three' }, leaves: [leaf] };
+    const tiles = [{ level: 0, index: 0n, hashes: key(8) }]; // a tile is written once
+    await expect(store.commit('v1', { ...commit, tiles })).rejects.toMatchObject({ code: 'DATABASE_CORRUPT' });
+    expect(await store.head('v1')).toEqual(first.head);
+    expect(await store.leaves('v1', 2n, 3n)).toEqual([]);
+    expect(await store.find('v1', [key(3)])).toEqual([undefined]);
+    await store.commit('v1', { ...commit, tiles: [] });
+    await store.close();
+  });
+
+  test('uses a write-ahead log, which outlives the process', async () => {
+    const store = openSqliteStore(directory);
+    await store.commit('v1', first);
+    await store.close();
+    const database = new Database(join(directory, 'log.db'));
+    expect(database.query('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+    database.close();
+  });
+});
+
+describe('a database that cannot be used', () => {
+  const path = () => join(directory, 'log.db');
+  const codeOf = async (action: () => unknown): Promise<unknown> => {
+    try {
+      await action();
+      return undefined;
+    } catch (error) {
+      return (error as { code?: unknown }).code;
+    }
+  };
+
+  test('no database at all', async () => {
+    writeFileSync(path(), 'this is a letter to my grandmother, not a database. '.repeat(200));
+    expect(await codeOf(() => openSqliteStore(directory))).toBe('DATABASE_CORRUPT');
+  });
+
+  test('a database of another program', async () => {
+    const other = new Database(path(), { create: true });
+    other.run('CREATE TABLE t (a)');
+    other.close();
+    expect(await codeOf(() => openSqliteStore(directory))).toBe('DATABASE_CORRUPT');
+  });
+
+  test('a newer format', async () => {
+    await openSqliteStore(directory).close();
+    const database = new Database(path());
+    database.run('PRAGMA user_version = 99');
+    database.close();
+    expect(await codeOf(() => openSqliteStore(directory))).toBe('DATABASE_CORRUPT');
+  });
+
+  test('cut off in the middle', async () => {
+    const store = openSqliteStore(directory);
+    const leaves = Array.from({ length: 300 }, (_, n) => ({
+      body: new Uint8Array(2000).fill(n),
+      time: new Date(1),
+      extra: undefined,
+      keys: [],
+    }));
+    await store.commit('v1', { expected: undefined, head: { treeSize: 300n, checkpoint: 'x' }, leaves, tiles: [] });
+    await store.close();
+    truncateSync(path(), 100_000);
+    expect(
+      await codeOf(async () => {
+        const damaged = openSqliteStore(directory);
+        await damaged.leaves('v1', 0n, 300n);
+      }),
+    ).toBe('DATABASE_CORRUPT');
+  });
+
+  test('a directory that does not exist', async () => {
+    expect(await codeOf(() => openSqliteStore(join(directory, 'absent')))).toBe('FILE_UNWRITABLE');
+  });
+
+  test.skipIf(process.getuid?.() === 0)('a directory that may not be written', async () => {
+    chmodSync(directory, 0o500);
+    expect(await codeOf(() => openSqliteStore(directory))).toBe('FILE_UNWRITABLE');
+    chmodSync(directory, 0o700);
+  });
+
+  test('names the remedy', () => {
+    writeFileSync(path(), 'x'.repeat(5000));
+    expect(() => openSqliteStore(directory)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining('backup') }),
+    );
+  });
+});

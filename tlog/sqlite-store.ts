@@ -1,0 +1,205 @@
+import { Database, SQLiteError, type SQLQueryBindings } from 'bun:sqlite';
+import { join } from 'node:path';
+import { StorageError } from '../core/errors.ts';
+import type { Commit, Head, Leaf, Store } from './store.ts';
+
+const FILE_NAME = 'log.db';
+/** `PRAGMA application_id`: "HMLG". */
+const APPLICATION_ID = 0x484d_4c47;
+/** `PRAGMA user_version`: version of the tables below. */
+const FORMAT_VERSION = 1;
+/** How long a commit waits for another process that reads or copies the database. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** WAL pages (of 4 KiB) after which SQLite copies them into the database. */
+const WAL_CHECKPOINT_PAGES = 4_000;
+
+/**
+ * The store in one SQLite database `log.db` (WAL, synchronous=FULL: the commit returns after fdatasync) in `directory`,
+ * which must exist. Every call does its work before it returns its promise, so calls never overlap.
+ * Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
+ */
+export function openSqliteStore(directory: string): Store {
+  const path = join(directory, FILE_NAME);
+  const database = guard(path, () => open(path));
+  const trees = new Map<string, TreeStatements>();
+
+  const tree = (name: string): TreeStatements => {
+    let statements = trees.get(name);
+    if (!statements) {
+      statements = prepareTree(database, name);
+      trees.set(name, statements);
+    }
+    return statements;
+  };
+  const insertSetting = database.query('INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING');
+  const selectSetting = database.query<{ value: string }, [string]>('SELECT value FROM setting WHERE name = ?');
+
+  const once = (name: string, value: string): string => {
+    insertSetting.run(name, value);
+    return present(selectSetting.get(name)?.value);
+  };
+
+  const readHead = (name: string): Head | undefined => {
+    const row = tree(name).head.get();
+    return row ? { treeSize: row.size, checkpoint: row.checkpoint } : undefined;
+  };
+
+  const commit = database.transaction((name: string, { expected, head, leaves, tiles }: Commit) => {
+    const stored = readHead(name);
+    if (stored?.treeSize !== expected?.treeSize || stored?.checkpoint !== expected?.checkpoint) {
+      throw new StorageError('LOG_HEAD_MOVED', `another process has written to the log ${name}`, {
+        hint: 'run one hallmark serve for each data directory',
+      });
+    }
+    const statements = tree(name);
+    let index = expected?.treeSize ?? 0n;
+    for (const leaf of leaves) {
+      statements.insertLeaf.run(index, leaf.body, BigInt(leaf.time.getTime()), leaf.extra ?? null);
+      for (const key of leaf.keys) statements.insertKey.run(key, index);
+      index++;
+    }
+    if (index !== head.treeSize) throw new Error('internal: a commit with leaves that do not add up to its head');
+    for (const tile of tiles) statements.insertTile.run(BigInt(tile.level), tile.index, tile.hashes);
+    statements.replaceHead.run(head.treeSize, head.checkpoint);
+  });
+
+  // Asynchronous by contract: failures arrive as rejections.
+  const run = async <T>(action: () => T): Promise<T> => guard(path, action);
+  return {
+    once: (name, value) => run(() => once(name, value)),
+    head: (name) => run(() => readHead(name)),
+    commit: (name, change) => run(() => commit.immediate(name, change)),
+    leaves: (name, start, end) =>
+      run(() =>
+        tree(name)
+          .leaves.all(start, end)
+          .map(({ body, time, extra }) => ({ body, time: new Date(Number(time)), extra: extra ?? undefined })),
+      ),
+    tile: (name, level, index) => run(() => tree(name).tile.get(BigInt(level), index)?.hashes),
+    find: (name, keys) => run(() => keys.map((key) => tree(name).find.get(key)?.leaf ?? undefined)),
+    search: (name, key, limit) =>
+      run(() =>
+        tree(name)
+          .search.all(key, BigInt(limit))
+          .map((row) => row.leaf),
+      ),
+    close: () => run(() => database.close()),
+  };
+}
+
+function open(path: string): Database {
+  const database = new Database(path, { create: true, strict: true, safeIntegers: true });
+  try {
+    database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    const application = pragma(database, 'application_id');
+    const empty = database.query<{ n: bigint }, []>('SELECT count(*) AS n FROM sqlite_schema').get()?.n === 0n;
+    if (!empty && application !== BigInt(APPLICATION_ID)) throw corrupt(path, 'it is not a database of hallmark');
+    if (!empty && pragma(database, 'user_version') !== BigInt(FORMAT_VERSION)) {
+      throw corrupt(path, 'it was written by another version of hallmark');
+    }
+    database.run('PRAGMA journal_mode = WAL');
+    database.run('PRAGMA synchronous = FULL');
+    database.run(`PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
+    if (empty) {
+      database
+        .transaction(() => {
+          database.run('CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID');
+          database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+          database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
+        })
+        .immediate();
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+type TreeStatements = ReturnType<typeof prepareTree>;
+
+// One set of tables for each tree, so that the leaf index is the row ID and reads by index are one descent.
+function prepareTree(database: Database, name: string) {
+  if (!/^[a-z][a-z0-9]*$/.test(name)) throw new Error(`internal: ${name} cannot name a tree`);
+  const leaf = `${name}_leaf`;
+  const tile = `${name}_tile`;
+  const key = `${name}_key`;
+  const head = `${name}_head`;
+  database.run(
+    `CREATE TABLE IF NOT EXISTS ${leaf} (leaf INTEGER PRIMARY KEY, body BLOB NOT NULL, time INTEGER NOT NULL, extra BLOB) STRICT`,
+  );
+  database.run(
+    `CREATE TABLE IF NOT EXISTS ${tile} (level INTEGER, tile INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, tile)) STRICT`,
+  );
+  database.run(
+    `CREATE TABLE IF NOT EXISTS ${key} (key BLOB, leaf INTEGER, PRIMARY KEY (key, leaf)) STRICT, WITHOUT ROWID`,
+  );
+  database.run(
+    `CREATE TABLE IF NOT EXISTS ${head} (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT`,
+  );
+  const query = <Row, Parameters extends SQLQueryBindings[]>(sql: string) => database.query<Row, Parameters>(sql);
+  return {
+    head: query<{ size: bigint; checkpoint: string }, []>(`SELECT size, checkpoint FROM ${head}`),
+    replaceHead: query(`INSERT OR REPLACE INTO ${head} (one, size, checkpoint) VALUES (1, ?, ?)`),
+    insertLeaf: query(`INSERT INTO ${leaf} (leaf, body, time, extra) VALUES (?, ?, ?, ?)`),
+    insertKey: query(`INSERT OR IGNORE INTO ${key} (key, leaf) VALUES (?, ?)`),
+    insertTile: query(`INSERT INTO ${tile} (level, tile, hashes) VALUES (?, ?, ?)`),
+    leaves: query<{ body: Uint8Array; time: bigint; extra: Uint8Array | null }, [bigint, bigint]>(
+      `SELECT body, time, extra FROM ${leaf} WHERE leaf >= ? AND leaf < ? ORDER BY leaf`,
+    ),
+    tile: query<{ hashes: Uint8Array }, [bigint, bigint]>(`SELECT hashes FROM ${tile} WHERE level = ? AND tile = ?`),
+    find: query<{ leaf: bigint | null }, [Uint8Array]>(`SELECT min(leaf) AS leaf FROM ${key} WHERE key = ?`),
+    search: query<{ leaf: bigint }, [Uint8Array, bigint]>(
+      `SELECT leaf FROM ${key} WHERE key = ? ORDER BY leaf LIMIT ?`,
+    ),
+  };
+}
+
+function pragma(database: Database, name: string): bigint | undefined {
+  const row = database.query<Record<string, bigint>, []>(`PRAGMA ${name}`).get();
+  return row?.[name];
+}
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('internal: a row that was just stored is absent');
+  return value;
+}
+
+function corrupt(path: string, problem: string, cause?: unknown): StorageError {
+  return new StorageError('DATABASE_CORRUPT', `the log database ${path} cannot be used: ${problem}`, {
+    hint: 'restore it from a backup; deleting it would begin a new log that clients of the old one must not trust',
+    cause,
+  });
+}
+
+// Turns SQLite's result codes into the errors of the contract.
+function guard<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof SQLiteError)) {
+      if (error instanceof Error && 'code' in error && error.code === 'SQLITE_CANTOPEN') {
+        throw unwritable(path, error);
+      }
+      throw error;
+    }
+    const code = error.code ?? '';
+    if (/^SQLITE_(?:CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR|MISMATCH|CONSTRAINT)/.test(code)) {
+      throw corrupt(path, error.message, error);
+    }
+    if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+      throw new StorageError('LOCK_HELD', `another process keeps the log database ${path} busy`, {
+        hint: 'stop the other process that uses this data directory',
+        cause: error,
+      });
+    }
+    throw unwritable(path, error);
+  }
+}
+
+function unwritable(path: string, cause: Error): StorageError {
+  return new StorageError('FILE_UNWRITABLE', `the log database ${path} cannot be written: ${cause.message}`, {
+    hint: 'check free space, owner and permissions of the data directory',
+    cause,
+  });
+}
