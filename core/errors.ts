@@ -92,6 +92,7 @@ export const ERRORS = {
 
   // storage: this computer's disk, port or database is in the way.
   FILE_UNWRITABLE: 'storage',
+  KEY_FILE_EXPOSED: 'storage',
   FILE_EXISTS: 'storage',
   LOCK_HELD: 'storage',
   PORT_IN_USE: 'storage',
