@@ -71,8 +71,14 @@ const mod = (a: bigint, m: bigint): bigint => ((a % m) + m) % m;
 function invert(a: bigint, m: bigint): bigint {
   let [r0, r1, t0, t1] = [m, a, 0n, 1n];
   while (r1 !== 0n) {
+    // Plain variables: swapping through arrays costs as much again as the arithmetic.
     const quotient = r0 / r1;
-    [r0, r1, t0, t1] = [r1, r0 - quotient * r1, t1, t0 - quotient * t1];
+    const r2 = r0 - quotient * r1;
+    const t2 = t0 - quotient * t1;
+    r0 = r1;
+    r1 = r2;
+    t0 = t1;
+    t1 = t2;
   }
   return t0 < 0n ? t0 + m : t0;
 }

@@ -44,8 +44,14 @@ export function parsePem(text: string, label?: string): PemBlock[] {
 
 function parseBody(lines: readonly string[], start: number, end: number): Uint8Array {
   for (let at = start; at < end; at++) {
+    const line = lines[at] as string;
+    if (line.includes(':')) {
+      throw new InputError('PEM_INVALID', `line ${at + 1}: PEM headers are not supported`, {
+        hint: 'if this is an encrypted private key, convert it: openssl pkcs8 -topk8 -in OLD -out NEW',
+      });
+    }
     // Padding inside the body is caught below: the joined text is not canonical then.
-    if (!LINE.test(lines[at] as string)) throw fail(at + 1, 'not base64');
+    if (!LINE.test(line)) throw fail(at + 1, 'not base64');
   }
   if (start === end) throw fail(start, 'empty PEM block');
   try {

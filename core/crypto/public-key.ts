@@ -86,7 +86,7 @@ function parseRsaKey(algorithm: DerReader, key: Uint8Array): Shape {
   const outer = new DerReader(key);
   const numbers = outer.sequence();
   outer.end();
-  const modulus = numbers.integer(MAX_RSA_BITS / 8 + 1);
+  const modulus = numbers.integer(MAX_RSA_BITS); // bytes: eight times the bound, for a clear answer below
   const exponent = numbers.integer(16);
   numbers.end();
   const bits = modulus.toString(2).length;
