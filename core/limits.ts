@@ -101,4 +101,4 @@ export const MAX_TUF_TIMESTAMP_BYTES = 16 * 1024;
 export const MAX_TUF_LIST = 4096;
 
 /** Bytes of an artifact that is signed with pure Ed25519, the one form that needs it in memory as a whole. */
-export const MAX_ARTIFACT_IN_MEMORY_BYTES = 1024 * 1024 * 1024;
+export const MAX_ARTIFACT_IN_MEMORY_BYTES = 256 * 1024 * 1024;
