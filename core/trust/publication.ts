@@ -1,0 +1,140 @@
+import { serializeUtf8 } from '../bytes/bytes.ts';
+import { keyDetailsFor } from '../crypto/algorithms.ts';
+import { type PublicKey, serializePublicKeyPem } from '../crypto/public-key.ts';
+import { type Certificate, serializeCertificatePem } from '../x509/certificate.ts';
+import { commonName, organization } from '../x509/names.ts';
+import { serializeClientTrustConfig } from './client-trust-config.ts';
+import { type Service, type SigningConfig, serializeSigningConfig } from './signing-config.ts';
+import { type CertificateAuthority, type LogInstance, serializeTrustedRoot, type TrustedRoot } from './trusted-root.ts';
+import type { RepositoryTarget } from './tuf/repository.ts';
+
+/** A log that a stack runs, as verifiers have to know it. */
+export interface PublishedLog {
+  readonly publicKey: PublicKey;
+  readonly logId: Uint8Array;
+}
+
+/** What a stack has and where; a part that does not run is undefined. */
+export interface Instance {
+  /** Without a final slash. */
+  readonly publicUrl: string;
+  /** Begin of every validity: a whole second, for cosign fails within a second that starts with a fraction. */
+  readonly validFrom: Date;
+  /** Issuing certificate first, root last. */
+  readonly caChain: readonly Certificate[] | undefined;
+  /** Leaf first, root last. */
+  readonly tsaChain: readonly Certificate[] | undefined;
+  readonly ctLog: PublishedLog | undefined;
+  readonly rekorV1: PublishedLog | undefined;
+  readonly rekorV2: PublishedLog | undefined;
+  /** OIDC issuer that clients log in with. */
+  readonly issuer: string | undefined;
+}
+
+export interface Document {
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The documents that a stack publishes, by their path below the public URL, and what its TUF repository carries. */
+export interface Publication {
+  readonly documents: ReadonlyMap<string, Document>;
+  readonly targets: readonly RepositoryTarget[];
+}
+
+/**
+ * Trusted root, signing configs and keys of an instance. No file lists both Rekor versions, as clients choose differently;
+ * both logs stand under the one base URL.
+ */
+export function publicationOf(instance: Instance): Publication {
+  const trustedRoot = trustedRootOf(instance);
+  const v1 = signingConfigOf(instance, 1);
+  const v2 = signingConfigOf(instance, 2);
+  const json = (text: string): Document => ({ contentType: 'application/json', bytes: serializeUtf8(text) });
+  const pem = (text: string): Document => ({ contentType: 'application/x-pem-file', bytes: serializeUtf8(text) });
+  const chainPem = (chain: readonly Certificate[]): Document => pem(chain.map(serializeCertificatePem).join(''));
+
+  const documents = new Map<string, Document>([
+    ['/trusted_root.json', json(serializeTrustedRoot(trustedRoot))],
+    ['/signing_config.v0.2.json', json(serializeSigningConfig(v1))],
+    ['/signing_config_rekor_v2.v0.2.json', json(serializeSigningConfig(v2))],
+    ['/client_trust_config.json', json(serializeClientTrustConfig({ trustedRoot, signingConfig: v1 }))],
+    ['/client_trust_config_rekor_v2.json', json(serializeClientTrustConfig({ trustedRoot, signingConfig: v2 }))],
+  ]);
+  const { rekorV1, ctLog, caChain, tsaChain, publicUrl } = instance;
+  if (rekorV1) documents.set('/rekor.pub', pem(serializePublicKeyPem(rekorV1.publicKey)));
+  if (ctLog) documents.set('/ctfe.pub', pem(serializePublicKeyPem(ctLog.publicKey)));
+  if (caChain) documents.set('/fulcio.pem', chainPem(caChain));
+  if (tsaChain) documents.set('/tsa.pem', chainPem(tsaChain));
+
+  // Older clients know keys by these target names and uses instead of reading trusted_root.json.
+  const LEGACY = [
+    ['/rekor.pub', 'rekor.pub', 'Rekor'],
+    ['/ctfe.pub', 'ctfe.pub', 'CTFE'],
+    ['/fulcio.pem', 'fulcio.crt.pem', 'Fulcio'],
+    ['/tsa.pem', 'tsa.crt.pem', 'TSA'],
+  ] as const;
+  const targets: RepositoryTarget[] = [];
+  for (const name of ['trusted_root.json', 'signing_config.v0.2.json', 'signing_config_rekor_v2.v0.2.json']) {
+    const document = documents.get(`/${name}`);
+    if (document) targets.push({ name, bytes: document.bytes });
+  }
+  for (const [path, name, usage] of LEGACY) {
+    const document = documents.get(path);
+    if (document) targets.push({ name, bytes: document.bytes, legacy: { usage, uri: publicUrl } });
+  }
+  return { documents, targets };
+}
+
+function trustedRootOf(instance: Instance): TrustedRoot {
+  const validFor = { start: instance.validFrom, end: undefined };
+  const log = (published: PublishedLog | undefined): LogInstance[] =>
+    published === undefined
+      ? []
+      : [
+          {
+            baseUrl: instance.publicUrl,
+            publicKey: published.publicKey,
+            keyDetails: keyDetailsFor(published.publicKey, 'message'),
+            logId: published.logId,
+            validFor,
+          },
+        ];
+  const authority = (chain: readonly Certificate[] | undefined, uri: string): CertificateAuthority[] => {
+    const root = chain?.at(-1);
+    if (chain === undefined || root === undefined) return [];
+    const name = commonName(root.subjectName);
+    const owner = organization(root.subjectName);
+    const subject = {
+      ...(owner === undefined ? {} : { organization: owner }),
+      ...(name === undefined ? {} : { commonName: name }),
+    };
+    return [{ subject, uri, chain, validFor }];
+  };
+  return {
+    tlogs: [...log(instance.rekorV1), ...log(instance.rekorV2)],
+    certificateAuthorities: authority(instance.caChain, instance.publicUrl),
+    ctlogs: log(instance.ctLog),
+    timestampAuthorities: authority(instance.tsaChain, `${instance.publicUrl}/api/v1/timestamp`),
+  };
+}
+
+function signingConfigOf(instance: Instance, rekorVersion: 1 | 2): SigningConfig {
+  const { publicUrl, issuer } = instance;
+  const service = (url: string, majorApiVersion: number): Service => ({
+    url,
+    majorApiVersion,
+    validFor: { start: instance.validFrom, end: undefined },
+    operator: new URL(publicUrl).hostname,
+  });
+  const rekor = rekorVersion === 1 ? instance.rekorV1 : instance.rekorV2;
+  return {
+    caUrls: instance.caChain ? [service(publicUrl, 1)] : [],
+    oidcUrls: issuer === undefined ? [] : [service(issuer, 1)],
+    rekorTlogUrls: rekor ? [service(publicUrl, rekorVersion)] : [],
+    tsaUrls: instance.tsaChain ? [service(`${publicUrl}/api/v1/timestamp`, 1)] : [],
+    // Both are always there: cosign ends with a panic where one is missing.
+    rekorTlogConfig: { selector: 'ANY' },
+    tsaConfig: { selector: 'ANY' },
+  };
+}
