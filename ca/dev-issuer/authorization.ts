@@ -33,7 +33,8 @@ export function requireRedirect(parameters: Parameters): string {
 
 /** RFC 8252 §7.3: http to this computer, any port, any path. */
 function isLoopbackRedirect(text: string): boolean {
-  if (text.length > 2048 || !/^http:\/\/[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return false;
+  if (text.length > 2048 || !/^http:\/\/[\x21-\x7e]+$/.test(text) || text.includes('\\') || !URL.canParse(text))
+    return false;
   const url = new URL(text);
   return isLoopbackHost(url.host) && url.username === '' && url.password === '' && !text.includes('#');
 }
