@@ -30,6 +30,18 @@ export const MAX_LOG_SIZE = 2n ** 63n - 1n;
 export const MAX_CERTIFICATE_BYTES = 64 * 1024;
 /** Bytes of one RFC 3161 response with its certificates. */
 export const MAX_TIMESTAMP_BYTES = 256 * 1024;
+/** Signatures that are checked to find one chain. A straight chain needs one for each of its certificates. */
+export const MAX_CHAIN_SIGNATURES = 16;
+/** SCTs in one certificate. Fulcio embeds one, browsers ask for two or three. */
+export const MAX_SCTS = 16;
+/** Attributes of one CMS signer. Real ones have three to six. */
+export const MAX_CMS_ATTRIBUTES = 32;
+/** Certificates in one CMS message: a chain and cross-certificates. */
+export const MAX_CMS_CERTIFICATES = 16;
+/** Signers of one CMS message. Git's and timestamps have one. */
+export const MAX_CMS_SIGNERS = 4;
+/** Bytes of a CMS message apart from timestamps: a git signature with its log entry is under 16 KiB. */
+export const MAX_CMS_BYTES = 1024 * 1024;
 /** Levels of DER nesting. CMS with certificates needs about 12. */
 export const MAX_DER_DEPTH = 32;
 /** Arcs of an object identifier; real ones stay under 16. */
