@@ -61,8 +61,9 @@ export async function loginWithBrowser(
     return acceptIdToken(fields, login, nonce);
   } finally {
     clearTimeout(timer);
-    // Lets the page that the browser is loading finish.
+    // The page that the browser is loading may finish; connections that it keeps open do not hold the process.
     void server.stop();
+    server.unref();
   }
 }
 

@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'bun:test';
+import { createHash } from 'node:crypto';
+import { HallmarkError } from '../core/errors.ts';
+import type { Http } from '../core/sign/http.ts';
+import { loginWithDevice } from './device-login.ts';
+import { loginWithBrowser } from './login.ts';
+import { fetchEndpoints, type LoginContext } from './oidc.ts';
+
+const ISSUER = 'https://issuer.example';
+const NOW = new Date('2026-11-20T12:00:00Z');
+
+const jwt = (claims: object): string =>
+  ['{"alg":"RS256"}', JSON.stringify(claims), 'signature']
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.');
+
+interface FakeIssuer {
+  /** Changes to the claims of the token, the callback's parameters, the discovery document, the device's answers. */
+  claims?: object;
+  callback?: (parameters: URLSearchParams) => void;
+  discovery?: object;
+  pending?: string[];
+}
+
+/** An issuer whose every check is real: the code is only redeemed with the verifier of the challenge. */
+function fakeIssuer(flaws: FakeIssuer = {}) {
+  const state = { challenge: '', nonce: '', redirectUri: '', polls: 0, said: [] as string[], tokenRequests: 0 };
+  const token = (): Response => {
+    const claims = { iss: ISSUER, sub: 'u', aud: 'sigstore', exp: NOW.getTime() / 1000 + 60, email: 'a@b.example' };
+    return Response.json({ id_token: jwt({ ...claims, nonce: state.nonce, ...flaws.claims }) });
+  };
+  const http: Http = {
+    clock: () => NOW,
+    random: (n) => crypto.getRandomValues(new Uint8Array(n)),
+    sleep: async () => {},
+    fetch: async (url, init) => {
+      const { pathname } = new URL(url);
+      if (pathname === '/.well-known/openid-configuration') {
+        return Response.json({
+          issuer: ISSUER,
+          authorization_endpoint: `${ISSUER}/auth`,
+          token_endpoint: `${ISSUER}/token`,
+          device_authorization_endpoint: `${ISSUER}/device`,
+          code_challenge_methods_supported: ['S256'],
+          ...flaws.discovery,
+        });
+      }
+      const form = new URLSearchParams(String(init?.body));
+      if (pathname === '/device') {
+        state.challenge = form.get('code_challenge') ?? '';
+        return Response.json({
+          device_code: 'dc',
+          user_code: 'ABCD-EFGH',
+          verification_uri: `${ISSUER}/device`,
+          expires_in: 300,
+        });
+      }
+      state.tokenRequests++;
+      const verifier = createHash('sha256')
+        .update(form.get('code_verifier') ?? '')
+        .digest('base64url');
+      if (verifier !== state.challenge || form.get('client_id') !== 'sigstore')
+        return Response.json({ error: 'invalid_grant', error_description: 'PKCE mismatch' }, { status: 400 });
+      const pending = flaws.pending?.[state.polls++];
+      if (pending !== undefined) return Response.json({ error: pending }, { status: 400 });
+      if (form.get('grant_type') === 'authorization_code' && form.get('redirect_uri') !== state.redirectUri)
+        return Response.json({ error: 'invalid_grant' }, { status: 400 });
+      return token();
+    },
+  };
+  const login: LoginContext = { http, issuer: ISSUER, clientId: 'sigstore', say: (text) => void state.said.push(text) };
+  /** The person and the browser: logs in, then follows the redirect. */
+  const browse = (href: string): boolean => {
+    const url = new URL(href);
+    state.challenge = url.searchParams.get('code_challenge') ?? '';
+    state.nonce = url.searchParams.get('nonce') ?? '';
+    state.redirectUri = url.searchParams.get('redirect_uri') ?? '';
+    const back = new URL(state.redirectUri);
+    back.searchParams.set('code', 'c');
+    back.searchParams.set('state', url.searchParams.get('state') ?? '');
+    flaws.callback?.(back.searchParams);
+    void fetch(back);
+    return true;
+  };
+  return { login, browse, state };
+}
+
+async function failure(promise: Promise<unknown>): Promise<HallmarkError> {
+  const error = await promise.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
+  return error;
+}
+
+async function browserLogin(flaws: FakeIssuer = {}) {
+  const { login, browse, state } = fakeIssuer(flaws);
+  const endpoints = await fetchEndpoints(login.http, ISSUER);
+  return { promise: loginWithBrowser(login, endpoints, browse, 2000), state };
+}
+
+describe('browser login', () => {
+  test('gives the token of the person', async () => {
+    const { promise, state } = await browserLogin();
+    expect((await promise).email).toBe('a@b.example');
+    expect(state.redirectUri).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/auth\/callback$/);
+    expect(state.said[0]).toContain(`${ISSUER}/auth?response_type=code`);
+  });
+
+  const rejected: Record<string, [FakeIssuer, RegExp]> = {
+    'another state': [{ callback: (p) => p.set('state', 'x') }, /state/],
+    'no state': [{ callback: (p) => p.delete('state') }, /state/],
+    'the state twice': [{ callback: (p) => p.append('state', 'x') }, /state/],
+    'another issuer in the redirect': [{ callback: (p) => p.set('iss', 'https://evil.example') }, /another issuer/],
+    'a refusal': [{ callback: (p) => p.set('error', 'access_denied') }, /access_denied/],
+    'no code': [{ callback: (p) => p.delete('code') }, /no code/],
+    'another nonce': [{ claims: { nonce: 'x' } }, /nonce/],
+    'no nonce': [{ claims: { nonce: undefined } }, /nonce/],
+    'a token of another issuer': [{ claims: { iss: 'https://evil.example' } }, /comes from/],
+    'a token for another client': [{ claims: { aud: 'other' } }, /not for the client/],
+  };
+  for (const [flaw, [flaws, message]] of Object.entries(rejected)) {
+    test(`refuses ${flaw}`, async () => {
+      const { promise } = await browserLogin(flaws);
+      const error = await failure(promise);
+      expect(error.code).toBe('LOGIN_FAILED');
+      expect(error.message).toMatch(message);
+    });
+  }
+
+  test('sends no code to the issuer when the state is wrong', async () => {
+    const { promise, state } = await browserLogin({ callback: (p) => p.set('state', 'x') });
+    await failure(promise);
+    expect(state.tokenRequests).toBe(0);
+  });
+
+  test('refuses a code that was meant for another verifier (PKCE)', async () => {
+    const { login, browse, state } = fakeIssuer();
+    const endpoints = await fetchEndpoints(login.http, ISSUER);
+    const swapped = (url: string): boolean => {
+      browse(url);
+      state.challenge = 'somebody else';
+      return true;
+    };
+    expect((await failure(loginWithBrowser(login, endpoints, swapped, 2000))).message).toContain('PKCE mismatch');
+  });
+
+  test('refuses an expired token', async () => {
+    const { promise } = await browserLogin({ claims: { exp: NOW.getTime() / 1000 } });
+    expect((await failure(promise)).code).toBe('IDENTITY_TOKEN_EXPIRED');
+  });
+
+  test('ends when nobody logs in', async () => {
+    const { login } = fakeIssuer();
+    const endpoints = await fetchEndpoints(login.http, ISSUER);
+    const error = await failure(loginWithBrowser(login, endpoints, () => false, 10));
+    expect(error.message).toContain('nobody logged in');
+  });
+});
+
+describe('discovery', () => {
+  test('refuses a document that speaks for another issuer', async () => {
+    const { login } = fakeIssuer({ discovery: { issuer: 'https://evil.example' } });
+    expect((await failure(fetchEndpoints(login.http, ISSUER))).code).toBe('SERVICE_ANSWER_INVALID');
+  });
+
+  test('refuses an issuer without PKCE', async () => {
+    const { login } = fakeIssuer({ discovery: { code_challenge_methods_supported: ['plain'] } });
+    expect((await failure(fetchEndpoints(login.http, ISSUER))).message).toContain('S256');
+  });
+
+  test('refuses an endpoint on plain http', async () => {
+    const { login } = fakeIssuer({ discovery: { token_endpoint: 'http://issuer.example/token' } });
+    expect((await failure(fetchEndpoints(login.http, ISSUER))).message).toContain('not https');
+  });
+});
+
+describe('device login', () => {
+  test('waits until it is done', async () => {
+    const { login, state } = fakeIssuer({ pending: ['authorization_pending', 'slow_down'] });
+    const token = await loginWithDevice(login, await fetchEndpoints(login.http, ISSUER));
+    expect(token.email).toBe('a@b.example');
+    expect(state.polls).toBe(3);
+    expect(state.said[0]).toContain('ABCD-EFGH');
+  });
+
+  test('ends when it is denied', async () => {
+    const { login } = fakeIssuer({ pending: ['access_denied'] });
+    const error = await failure(loginWithDevice(login, await fetchEndpoints(login.http, ISSUER)));
+    expect(error.message).toContain('access_denied');
+  });
+});
