@@ -1,23 +1,24 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { DerReader } from '../asn1/der.ts';
+import { createPrivateKey, type KeyObject, type PrivateKeyInput } from 'node:crypto';
+import { DerReader, TAG } from '../asn1/der.ts';
 import { InputError } from '../errors.ts';
 import { openCosignKey } from './cosign-key.ts';
-import { type PemBlock, parsePem } from './pem.ts';
+import { type PemBlock, parsePem, serializePem } from './pem.ts';
 
 /** Gives the password of an encrypted key; called only if the key is encrypted. */
 export type Password = (() => string) | undefined;
 
-/** Reads the one private key of a PEM text, of any kind that the runtime knows. Errors: those of `parsePrivateKey`. */
+/**
+ * Reads the one private key of a PEM text, of any kind that the runtime knows. Errors: those of `parsePrivateKey`, none with a
+ * cause, as an error must not carry a byte of a private key.
+ */
 export function importPrivateKeyPem(pem: string, password: Password): KeyObject {
   const { label, der } = requireOneKey(parsePem(pem));
   try {
     switch (label) {
       case 'PRIVATE KEY':
-        return importKey(der, 'pkcs8');
       case 'EC PRIVATE KEY':
-        return importKey(der, 'sec1');
       case 'RSA PRIVATE KEY':
-        return importKey(der, 'pkcs1');
+        return importKey(label, der);
       case 'ENCRYPTED PRIVATE KEY':
         return importEncrypted(der, requirePassword(password));
       case 'ENCRYPTED SIGSTORE PRIVATE KEY':
@@ -44,22 +45,32 @@ function requirePassword(password: Password): string {
   throw new InputError('KEY_PASSWORD_REQUIRED', 'the private key is encrypted', { hint: 'give its password' });
 }
 
-// The causes are dropped in all of these: an error must not carry a byte of a private key.
-function importKey(der: Uint8Array, type: 'pkcs8' | 'sec1' | 'pkcs1'): KeyObject {
+/** Tag of the element behind the version: PrivateKeyInfo (RFC 5958 §2), ECPrivateKey (RFC 5915 §3), RSAPrivateKey (RFC 8017 §A.1.2). */
+const SECOND_TAG = {
+  'PRIVATE KEY': TAG.sequence,
+  'EC PRIVATE KEY': TAG.octetString,
+  'RSA PRIVATE KEY': TAG.integer,
+} as const;
+
+function importKey(label: keyof typeof SECOND_TAG, der: Uint8Array): KeyObject {
+  const invalid = new InputError('KEY_INVALID', `not a valid ${label}`);
   try {
     const outer = new DerReader(der);
-    outer.sequence();
+    const key = outer.sequence();
     outer.end();
-    return createPrivateKey({ key: asBuffer(der), format: 'der', type });
+    key.smallInteger();
+    key.read(SECOND_TAG[label]);
   } catch {
-    throw new InputError('KEY_INVALID', `not a valid private key (${type})`);
+    throw invalid;
   }
+  // As PEM: given DER, the runtime goes by the number of elements rather than by the type that it is told.
+  return importNative({ key: serializePem(label, der), format: 'pem' }, invalid);
 }
 
 function importCosign(body: Uint8Array, password: string): KeyObject {
   const pkcs8 = openCosignKey(body, password);
   try {
-    return importKey(pkcs8, 'pkcs8');
+    return importKey('PRIVATE KEY', pkcs8);
   } finally {
     pkcs8.fill(0);
   }
@@ -75,16 +86,22 @@ function importEncrypted(der: Uint8Array, passphrase: string): KeyObject {
     info.octetString();
     info.end();
   } catch {
-    throw new InputError('KEY_INVALID', 'not a valid encrypted private key (pkcs8)');
+    throw new InputError('KEY_INVALID', 'not a valid ENCRYPTED PRIVATE KEY');
   }
+  // A wrong password can pass the padding by chance and fail at any later point, so there is one answer to all of it.
+  const wrong = new InputError('KEY_PASSWORD_WRONG', 'the password does not open the private key', {
+    hint: 'give the password that the key was made with; if it is right, the file is damaged',
+  });
+  return importNative({ key: serializePem('ENCRYPTED PRIVATE KEY', der), format: 'pem', passphrase }, wrong);
+}
+
+function importNative(input: PrivateKeyInput, otherwise: InputError): KeyObject {
   try {
-    return createPrivateKey({ key: asBuffer(der), format: 'der', type: 'pkcs8', passphrase });
-  } catch {
-    // A wrong password can pass the padding by chance and fail at any later point, so there is one answer to all of it.
-    throw new InputError('KEY_PASSWORD_WRONG', 'the password does not open the private key', {
-      hint: 'if the password is right, the file is damaged or encrypted in an uncommon way',
+    return createPrivateKey(input);
+  } catch (error) {
+    if (!/UNSUPPORTED|UNKNOWN/.test((error as { code?: string }).code ?? '')) throw otherwise;
+    throw new InputError('KEY_UNSUPPORTED', 'private key of an unsupported kind or encryption', {
+      hint: 'if it is encrypted, convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW',
     });
   }
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
