@@ -16,7 +16,7 @@ const SHIFTED_DIGEST = sha256(SHIFTED_MESSAGE);
 
 /**
  * The key under which `signature` verifies SHIFTED_MESSAGE with SHIFTED_HASH exactly if it verifies `digest` under `key`. Where
- * affine addition has no answer, 'exceptional': then ask `isValidExceptionalSignature`. All inputs are public: not constant-time.
+ * affine addition has no answer, 'exceptional': then the textbook decides. All inputs are public: not constant-time.
  */
 export function shiftKey(key: EcdsaKey, digest: Uint8Array, { r }: EcdsaSignature): KeyObject | 'exceptional' {
   const { native, bytes, p, n } = CURVES[key.kind];
@@ -40,7 +40,7 @@ export function shiftKey(key: EcdsaKey, digest: Uint8Array, { r }: EcdsaSignatur
 }
 
 /** ECDSA over a digest by textbook arithmetic, about 1 ms: for what `shiftKey` calls exceptional. */
-export function isValidExceptionalSignature(key: EcdsaKey, digest: Uint8Array, { r, s }: EcdsaSignature): boolean {
+function isValidExceptionalSignature(key: EcdsaKey, digest: Uint8Array, { r, s }: EcdsaSignature): boolean {
   // Loaded only here: hardly any run needs it, and it would cost every start.
   const nist = require('@noble/curves/nist.js') as typeof import('@noble/curves/nist.js');
   const { bytes } = CURVES[key.kind];
