@@ -1,7 +1,6 @@
-import { parseBase64, parseUtf8 } from '../core/bytes/bytes.ts';
+import { parseBase64 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
-import { InputError } from '../core/errors.ts';
 
 /** What a client asks of the CA. Nothing in it has been verified. */
 export interface CertificateRequest {
@@ -86,10 +85,4 @@ function spelling(fields: Fields, names: readonly string[]): string {
   const [first = '', ...others] = names.filter((name) => fields.has(name));
   if (others.length > 0) throw fields.fail(first, `given twice, also as ${others[0]}`);
   return first || (names[0] as string);
-}
-
-/** The DER of what arrives as PEM or DER: `der` gets DER, `pem` the text (RFC 7468). */
-export function readPemOrDer<T>(content: Uint8Array, pem: (text: string) => T, der: (der: Uint8Array) => T): T {
-  if (content.length === 0) throw new InputError('FIELD_INVALID', 'nothing given');
-  return content[0] === 0x30 ? der(content) : pem(parseUtf8(content).trim());
 }
