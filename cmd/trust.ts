@@ -1,0 +1,203 @@
+import { basename } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Command } from 'commander';
+import { TrustError, UsageError } from '../core/errors.ts';
+import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
+import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
+import {
+  findRepository,
+  fingerprintOf,
+  type Material,
+  readMaterial,
+  removeInstance,
+  storeInstance,
+  updateInstance,
+} from './trust-fetch.ts';
+import {
+  findInstance,
+  listInstances,
+  nameInUse,
+  requireInstance,
+  requireName,
+  setNameInUse,
+} from './trust-instances.ts';
+import { detailsJson, detailsText, listText, summaryJson } from './trust-show.ts';
+
+/** Asks a person; true only for an explicit yes. */
+type Confirm = (question: string) => Promise<boolean>;
+
+interface AddFlags {
+  readonly name?: string;
+  readonly fingerprint?: string;
+  readonly mirror?: string;
+  readonly yes?: true;
+  readonly use?: true;
+  readonly output: OutputFormat;
+}
+
+interface CommonFlags {
+  readonly output: OutputFormat;
+}
+
+/** `hallmark trust`: which Sigstore instances are known, which one is in use, and the only place that fetches trust material. */
+export function trustCommand(cli: Cli, confirm: Confirm = askTerminal): Command {
+  const command = new Command('trust').description('choose whom to trust, fetch trust material');
+  command
+    .command('add <source>')
+    .description(
+      'add an instance: its URL (a hallmark serve, a TUF mirror), or a file (trusted root, client trust config, TUF root)',
+    )
+    .option('--name <name>', 'what to call it (default: after its host or file)')
+    .option('--fingerprint <sha256:hex>', 'what the first TUF root, or the file, has to hash to')
+    .option('--mirror <url>', 'where the repository of a TUF root given as a file is')
+    .option('--yes', 'trust what is there now, without a fingerprint')
+    .option('--use', 'use it from now on')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hallmark trust add http://127.0.0.1:8080 --fingerprint sha256:4f5e...   as hallmark serve prints it
+  hallmark trust add trusted_root.json --name lab --use`,
+    )
+    .action((source: string, flags: AddFlags) => add(cli, confirm, source, flags));
+  command
+    .command('list')
+    .description('list the known instances; the one in use has a star')
+    .addOption(outputOption())
+    .action((flags: CommonFlags) => list(cli, flags));
+  command
+    .command('show [name]')
+    .description('show what an instance is trusted for, and how old that knowledge is')
+    .addOption(outputOption())
+    .action((name: string | undefined, flags: CommonFlags) => show(cli, name, flags));
+  command
+    .command('use <name>')
+    .description('use an instance from now on, for signing and verifying')
+    .addOption(outputOption())
+    .action((name: string, flags: CommonFlags) => use(cli, name, flags));
+  command
+    .command('update [name]')
+    .description('fetch new trust material of an instance (default: the one in use)')
+    .addOption(outputOption())
+    .action((name: string | undefined, flags: CommonFlags) => update(cli, name, flags));
+  command
+    .command('remove <name>')
+    .description('forget an instance')
+    .addOption(outputOption())
+    .action((name: string, flags: CommonFlags) => remove(cli, name, flags));
+  return command;
+}
+
+async function add(cli: Cli, confirm: Confirm, source: string, flags: AddFlags): Promise<void> {
+  const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(source);
+  if (isUrl && flags.mirror !== undefined) throw new UsageError('--mirror goes with a TUF root given as a file');
+  const expected = flags.fingerprint === undefined ? undefined : requireFingerprint(flags.fingerprint);
+  const material = isUrl ? await findRepository(cli, source) : readMaterial(source, flags.mirror);
+  const name = requireName(flags.name ?? nameFor(source, material));
+  const fingerprint = fingerprintOf(material);
+
+  if (expected !== undefined) requireSameFingerprint(source, expected, fingerprint);
+  // A file was brought here by its user; what a URL answers may be anybody's.
+  else if (isUrl) await requireConsent(cli, confirm, source, fingerprint, flags.yes === true);
+
+  await storeInstance(cli, name, material);
+  if (flags.use) setNameInUse(cli, name);
+  const instance = requireInstance(cli, name);
+  const inUse = nameInUse(cli);
+  const next = inUse === name ? 'it is in use now' : `use it with: hallmark trust use ${name}, or --trust ${name}`;
+  emit(cli, flags.output, { trust: summaryJson(instance, inUse) }, `added ${name} (${fingerprint})\n${next}\n`);
+}
+
+function requireFingerprint(given: string): string {
+  const fingerprint = given.toLowerCase();
+  if (/^sha256:[0-9a-f]{64}$/.test(fingerprint)) return fingerprint;
+  throw new UsageError(`not a fingerprint: ${given.slice(0, 100)}`, { hint: 'sha256: and 64 hexadecimal digits' });
+}
+
+function requireSameFingerprint(source: string, expected: string, found: string): void {
+  if (expected === found) return;
+  throw new TrustError('TRUST_FINGERPRINT_MISMATCH', `${source} has fingerprint ${found}, not ${expected}`, {
+    hint: 'it is not the instance that was meant, or was set up anew: ask its operator for the fingerprint of now',
+  });
+}
+
+async function requireConsent(
+  cli: Cli,
+  confirm: Confirm,
+  source: string,
+  fingerprint: string,
+  yes: boolean,
+): Promise<void> {
+  cli.say(`fingerprint of ${source}: ${fingerprint}`);
+  if (yes) return;
+  const isAgreed =
+    cli.interactive && (await confirm('Is it the one that the operator of the instance gave you? [y/N] '));
+  if (isAgreed) return;
+  throw new TrustError('TRUST_FINGERPRINT_MISMATCH', `nobody vouches for ${source}`, {
+    hint: `compare the fingerprint with the operator's, then: hallmark trust add ${source} --fingerprint ${fingerprint}`,
+  });
+}
+
+function nameFor(source: string, material: Material): string {
+  const from = material.kind === 'tuf' ? new URL(material.url).host : basename(source).replace(/\.json$/i, '');
+  return from
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+|-+$/g, '')
+    .slice(0, 64);
+}
+
+async function askTerminal(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^(?:y|yes)$/i.test((await terminal.question(question)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+function list(cli: Cli, flags: CommonFlags): void {
+  const inUse = nameInUse(cli);
+  const instances = listInstances(cli);
+  const json = { trust: instances.map((instance) => summaryJson(instance, inUse)) };
+  emit(cli, flags.output, json, listText(instances, inUse, cli.now()));
+}
+
+function show(cli: Cli, name: string | undefined, flags: CommonFlags): void {
+  const inUse = nameInUse(cli);
+  const instance = requireInstance(cli, name ?? inUse);
+  const json = { trust: detailsJson(instance, inUse) };
+  emit(cli, flags.output, json, detailsText(instance, inUse, cli.now()));
+}
+
+function use(cli: Cli, name: string, flags: CommonFlags): void {
+  const instance = requireInstance(cli, name);
+  setNameInUse(cli, name);
+  emit(cli, flags.output, { trust: summaryJson(instance, name) }, `${name} is in use\n`);
+}
+
+async function update(cli: Cli, given: string | undefined, flags: CommonFlags): Promise<void> {
+  const name = given ?? nameInUse(cli);
+  const before = requireInstance(cli, name);
+  await updateInstance(cli, before);
+  const after = requireInstance(cli, name);
+  const isNew = after.meta.targetsVersion !== before.meta.targetsVersion;
+  const text = `${name} is up to date${isNew ? ', with new trust material' : '; nothing is new'}\n`;
+  emit(cli, flags.output, { trust: summaryJson(after, nameInUse(cli)), changed: isNew }, text);
+}
+
+async function remove(cli: Cli, given: string, flags: CommonFlags): Promise<void> {
+  const name = requireName(given);
+  if (name === PUBLIC_GOOD.name && findInstance(cli, name)?.builtIn) {
+    throw new UsageError(`${name} is built in and cannot be removed`, {
+      hint: 'hallmark trust use NAME chooses another',
+    });
+  }
+  requireInstance(cli, name);
+  await removeInstance(cli, name);
+  const wasInUse = nameInUse(cli) === name;
+  if (wasInUse) setNameInUse(cli, PUBLIC_GOOD.name);
+  const text = `removed ${name}${wasInUse ? `; ${PUBLIC_GOOD.name} is in use now` : ''}\n`;
+  emit(cli, flags.output, { removed: name, inUse: nameInUse(cli) }, text);
+}
