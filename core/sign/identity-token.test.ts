@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { IdentityError } from '../errors.ts';
 import { isJwt, parseIdentityToken, possessionText, requireFreshToken } from './identity-token.ts';
-import { unsignedToken } from './test-services.ts';
+import { unsignedToken } from './testing.ts';
 
 const CLAIMS = { iss: 'https://issuer.example', sub: 'user-1', aud: 'sigstore', exp: 1_800_000_000 };
 
