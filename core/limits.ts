@@ -42,6 +42,10 @@ export const MAX_CMS_CERTIFICATES = 16;
 export const MAX_CMS_SIGNERS = 4;
 /** Bytes of a CMS message apart from timestamps: a git signature with its log entry is under 16 KiB. */
 export const MAX_CMS_BYTES = 1024 * 1024;
+/** Bytes of a timestamp's nonce. Clients send 8 to 20; it is echoed. */
+export const MAX_NONCE_BYTES = 64;
+/** Bytes of a timestamp's serial number with its sign: RFC 3161 §2.4.2 asks for 160 bits. */
+export const MAX_TIMESTAMP_SERIAL_BYTES = 21;
 /** Levels of DER nesting. CMS with certificates needs about 12. */
 export const MAX_DER_DEPTH = 32;
 /** Arcs of an object identifier; real ones stay under 16. */
@@ -114,3 +118,7 @@ export const MAX_TUF_LIST = 4096;
 
 /** Bytes of an artifact that is signed with pure Ed25519, the one form that needs it in memory as a whole. */
 export const MAX_ARTIFACT_IN_MEMORY_BYTES = 256 * 1024 * 1024;
+/** Bytes of a request to the CT log: MAX_CHAIN_CERTIFICATES of MAX_CERTIFICATE_BYTES in base64. */
+export const MAX_CT_REQUEST_BYTES = 1024 * 1024;
+/** Bytes of a v1 request that looks something up: a key or certificate in PEM, in base64. */
+export const MAX_LOOKUP_REQUEST_BYTES = 1024 * 1024;

@@ -57,12 +57,12 @@ export function serializeSignatureAlgorithm(key: PublicKey): Uint8Array {
 }
 
 /** The hash of a signature algorithm that is accepted for `key`, else undefined. */
-export function signatureHash(key: PublicKey, algorithm: string): HashName | undefined {
+export function hashForSignature(key: PublicKey, algorithm: string): HashName | undefined {
   return SIGNATURE_ALGORITHMS.find((row) => row.oid === algorithm && row.kinds.includes(key.kind))?.hash;
 }
 
 /** True if `signature` is one of `message` by `key` under the named algorithm. An algorithm that is not accepted is false. */
 export function isSignedWith(key: PublicKey, algorithm: string, message: Uint8Array, signature: Uint8Array): boolean {
-  const hash = signatureHash(key, algorithm);
+  const hash = hashForSignature(key, algorithm);
   return hash !== undefined && isValidSignature(key, hash, message, signature);
 }

@@ -125,14 +125,18 @@ function requireSequence(reader: DerReader): { content: Uint8Array; encoding: Ui
   return reader.element();
 }
 
-/** §4.1.2.2: positive, at most 20 octets; issuers that fill all 160 bits need a 21st for the sign. */
+/**
+ * Serial number of a certificate (§4.1.2.2): positive, at most 20 octets; issuers that fill all 160 bits need a 21st for the
+ * sign. Unsigned, without leading zero. Errors: DER_INVALID, for the format that contains it to tell as its own.
+ */
 export function readSerialNumber(reader: DerReader): Uint8Array {
+  const refuse = (problem: string): InputError => new InputError('DER_INVALID', `serial number ${problem}`);
   const content = reader.integerBytes(21);
   const first = content[0] as number;
-  if (first >= 0x80) throw fail('serial number negative');
+  if (first >= 0x80) throw refuse('negative');
   const digits = first === 0 ? content.subarray(1) : content;
-  if (digits.length === 0) throw fail('serial number zero');
-  if (digits.length > 20) throw fail('serial number longer than 20 bytes');
+  if (digits.length === 0) throw refuse('zero');
+  if (digits.length > 20) throw refuse('longer than 20 bytes');
   return digits;
 }
 
