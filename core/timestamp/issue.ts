@@ -6,7 +6,6 @@ import {
   integer,
   integerFromBytes,
   octetString,
-  oid,
   sequence,
   time as serializeTime,
   setOf,
@@ -17,7 +16,7 @@ import { type PrivateKey, sign } from '../crypto/private-key.ts';
 import { defaultHash } from '../crypto/public-key.ts';
 import { serializeHashAlgorithm, serializeSignatureAlgorithm } from '../x509/algorithms.ts';
 import type { Certificate } from '../x509/certificate.ts';
-import { OID } from '../x509/oids.ts';
+import { OID, serializeOid } from '../x509/oids.ts';
 import { serializeMessageImprint } from './imprint.ts';
 import type { TimestampRequest } from './request.ts';
 import { serializeSignedInteger } from './signed-integer.ts';
@@ -48,7 +47,7 @@ export function serializeTimestampResponse(template: TimestampTemplate): Uint8Ar
   const content = serializeInfo(template, leaf);
 
   const attributes = setOf(
-    serializeAttribute(OID.contentType, oid(OID.timestampInfo)),
+    serializeAttribute(OID.contentType, serializeOid(OID.timestampInfo)),
     serializeAttribute(OID.signingTime, serializeTime(template.time)),
     serializeAttribute(OID.messageDigest, octetString(digest(hash, content))),
     serializeAttribute(OID.signingCertificateV2, serializeSigningCertificate(leaf)),
@@ -70,12 +69,12 @@ export function serializeTimestampResponse(template: TimestampTemplate): Uint8Ar
   const signedData = sequence(
     integer(3),
     setOf(serializeHashAlgorithm(hash)),
-    sequence(oid(OID.timestampInfo), explicit(0, octetString(content))),
+    sequence(serializeOid(OID.timestampInfo), explicit(0, octetString(content))),
     ...certificates,
     setOf(signerInfo),
   );
   const granted = sequence(integer(0));
-  return sequence(granted, sequence(oid(OID.signedData), explicit(0, signedData)));
+  return sequence(granted, sequence(serializeOid(OID.signedData), explicit(0, signedData)));
 }
 
 /** TSTInfo; `ordering` is left at its default FALSE. */
@@ -83,7 +82,7 @@ function serializeInfo({ request, serialNumber, time, policy, accuracySeconds }:
   const directoryName = explicit(4, leaf.subjectName);
   return sequence(
     integer(1),
-    oid(policy),
+    serializeOid(policy),
     serializeMessageImprint(request.imprint),
     integerFromBytes(serialNumber),
     generalizedTime(time),
@@ -93,6 +92,6 @@ function serializeInfo({ request, serialNumber, time, policy, accuracySeconds }:
   );
 }
 
-const serializeAttribute = (type: string, value: Uint8Array): Uint8Array => sequence(oid(type), setOf(value));
+const serializeAttribute = (type: string, value: Uint8Array): Uint8Array => sequence(serializeOid(type), setOf(value));
 
 const retag = (tag: number, encoding: Uint8Array): Uint8Array => concat(Uint8Array.of(tag), encoding.subarray(1));

@@ -1,7 +1,7 @@
-import { boolean, contextTag, integer, oid, sequence, TAG } from '../asn1/der.ts';
+import { boolean, contextTag, integer, sequence, TAG } from '../asn1/der.ts';
 import { InputError } from '../errors.ts';
 import { MAX_NONCE_BYTES, MAX_TIMESTAMP_REQUEST_BYTES } from '../limits.ts';
-import { readOid } from '../x509/oids.ts';
+import { readOid, serializeOid } from '../x509/oids.ts';
 import { parseDer } from '../x509/parse-der.ts';
 import { type MessageImprint, readMessageImprint, serializeMessageImprint } from './imprint.ts';
 import { readSignedInteger, serializeSignedInteger } from './signed-integer.ts';
@@ -41,7 +41,7 @@ export function parseTimestampRequest(der: Uint8Array): TimestampRequest {
 /** The request in DER. */
 export function serializeTimestampRequest(request: TimestampRequest): Uint8Array {
   const optional: Uint8Array[] = [];
-  if (request.policy !== undefined) optional.push(oid(request.policy));
+  if (request.policy !== undefined) optional.push(serializeOid(request.policy));
   if (request.nonce !== undefined) optional.push(serializeSignedInteger(request.nonce));
   if (request.certificateRequested) optional.push(boolean(true));
   return sequence(integer(1), serializeMessageImprint(request.imprint), ...optional);

@@ -1,9 +1,9 @@
-import { type DerReader, nullValue, oid, sequence, TAG } from '../asn1/der.ts';
+import { type DerReader, nullValue, sequence, TAG } from '../asn1/der.ts';
 import type { KeyKind } from '../crypto/algorithms.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { defaultHash, type PublicKey } from '../crypto/public-key.ts';
 import { isValidSignature } from '../crypto/verify.ts';
-import { OID, readOid } from './oids.ts';
+import { OID, readOid, serializeOid } from './oids.ts';
 
 /** A way to sign as certificates name it: the keys that it takes, its hash, and the parameters that it is written with. */
 interface SignatureRow {
@@ -47,13 +47,13 @@ export function readAlgorithm(reader: DerReader): string {
 }
 
 /** AlgorithmIdentifier of a hash, without parameters (RFC 5754 §2). */
-export const serializeHashAlgorithm = (hash: HashName): Uint8Array => sequence(oid(HASH_OIDS[hash]));
+export const serializeHashAlgorithm = (hash: HashName): Uint8Array => sequence(serializeOid(HASH_OIDS[hash]));
 
 /** AlgorithmIdentifier of the signatures that `sign` makes with this key and its default hash. */
 export function serializeSignatureAlgorithm(key: PublicKey): Uint8Array {
   const row = SIGNATURE_ALGORITHMS.find(({ kinds, hash }) => kinds.includes(key.kind) && hash === defaultHash(key));
   if (row === undefined) throw new Error(`internal: no signature algorithm for a key of kind ${key.kind}`);
-  return row.parameters === 'null' ? sequence(oid(row.oid), nullValue()) : sequence(oid(row.oid));
+  return row.parameters === 'null' ? sequence(serializeOid(row.oid), nullValue()) : sequence(serializeOid(row.oid));
 }
 
 /** The hash of a signature algorithm that is accepted for `key`, else undefined. */

@@ -8,7 +8,6 @@ import {
   integer,
   integerFromBytes,
   octetString,
-  oid,
   sequence,
   setOf,
   TAG,
@@ -20,7 +19,7 @@ import type { PublicKey } from '../crypto/public-key.ts';
 import { InputError } from '../errors.ts';
 import { serializeSignatureAlgorithm } from './algorithms.ts';
 import type { Extension } from './certificate.ts';
-import { OID, readOid } from './oids.ts';
+import { OID, readOid, serializeOid } from './oids.ts';
 
 /** What a certificate says (RFC 5280 §4.1.2). Names and `spki` are DER, `serialNumber` unsigned big-endian. */
 export interface CertificateTemplate {
@@ -56,15 +55,15 @@ export function signCertificate(tbs: Uint8Array, key: PrivateKey): Uint8Array {
 
 function serializeExtension({ oid: dotted, critical, value }: Extension): Uint8Array {
   return critical
-    ? sequence(oid(dotted), boolean(true), octetString(value))
-    : sequence(oid(dotted), octetString(value));
+    ? sequence(serializeOid(dotted), boolean(true), octetString(value))
+    : sequence(serializeOid(dotted), octetString(value));
 }
 
 /** A distinguished name in DER (RFC 5280 §4.1.2.4), organization before common name; empty without either. */
 export function distinguishedName(parts: { readonly organization?: string; readonly commonName?: string }): Uint8Array {
   const relativeNames: Uint8Array[] = [];
   const add = (type: string, text: string | undefined): void => {
-    if (text !== undefined) relativeNames.push(setOf(sequence(oid(type), utf8String(text))));
+    if (text !== undefined) relativeNames.push(setOf(sequence(serializeOid(type), utf8String(text))));
   };
   add(OID.organization, parts.organization);
   add(OID.commonName, parts.commonName);

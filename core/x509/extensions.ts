@@ -7,7 +7,6 @@ import {
   namedBits,
   nullValue,
   octetString,
-  oid,
   sequence,
   utf8String,
 } from '../asn1/der.ts';
@@ -15,7 +14,7 @@ import { serializeUtf8 } from '../bytes/bytes.ts';
 import { InputError } from '../errors.ts';
 import { type Extension, KEY_USAGE } from './certificate.ts';
 import { type AlternativeName, isVisible } from './names.ts';
-import { OID } from './oids.ts';
+import { OID, serializeOid } from './oids.ts';
 import { type Sct, serializeSctList } from './sct.ts';
 
 /** Key usage, critical. */
@@ -26,7 +25,7 @@ export function keyUsageExtension(...usages: readonly (keyof typeof KEY_USAGE)[]
 
 /** Extended key usage of one purpose; critical for time stamping alone, as RFC 3161 §2.3 has it. */
 export function extendedKeyUsageExtension(usage: 'codeSigning' | 'timeStamping', critical = false): Extension {
-  return { oid: OID.extendedKeyUsage, critical, value: sequence(oid(OID[usage])) };
+  return { oid: OID.extendedKeyUsage, critical, value: sequence(serializeOid(OID[usage])) };
 }
 
 /** Basic constraints of an authority, critical. `pathLength` counts the authorities allowed below it. */
@@ -56,7 +55,8 @@ export function alternativeNamesExtension(...names: readonly AlternativeName[]):
 const NAME_TAGS = { email: contextTag(1, false), dns: contextTag(2, false), uri: contextTag(6, false) } as const;
 
 function serializeAlternativeName({ kind, value }: AlternativeName): Uint8Array {
-  if (kind === 'otherName') return element(contextTag(0), oid(OID.fulcioUsername), explicit(0, utf8String(value)));
+  if (kind === 'otherName')
+    return element(contextTag(0), serializeOid(OID.fulcioUsername), explicit(0, utf8String(value)));
   if (!isVisible(value))
     throw new InputError('CERTIFICATE_INVALID', `not a name for a certificate: ${JSON.stringify(value.slice(0, 80))}`);
   return element(NAME_TAGS[kind], serializeUtf8(value));
