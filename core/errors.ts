@@ -97,6 +97,7 @@ export const ERRORS = {
   LOCK_HELD: 'storage',
   PORT_IN_USE: 'storage',
   ADDRESS_UNAVAILABLE: 'storage',
+  INSTANCE_MISMATCH: 'storage',
   DATABASE_CORRUPT: 'storage',
   LOG_FORKED: 'storage',
   LOG_HEAD_MOVED: 'storage',

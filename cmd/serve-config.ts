@@ -1,0 +1,85 @@
+import { type Issuer, parseIssuers } from '../ca/issuers.ts';
+import type { Json } from '../core/bytes/json.ts';
+import { InputError } from '../core/errors.ts';
+
+/** What the file of `serve --config` may say; flags win over it. */
+export interface ServeFile {
+  readonly listen?: string;
+  readonly publicUrl?: string;
+  readonly data?: string;
+  readonly logFormat?: 'text' | 'json';
+  readonly issuers?: readonly Issuer[];
+}
+
+/**
+ * Parses the configuration. Unknown keys are errors, and all errors are reported at once: CONFIG_INVALID with one line a
+ * problem.
+ */
+export function parseServeFile(json: Json): ServeFile {
+  if (json === null || typeof json !== 'object' || Array.isArray(json)) {
+    throw new InputError('CONFIG_INVALID', 'the configuration is not a JSON object');
+  }
+  const problems: string[] = [];
+  const text = (key: string): string | undefined => {
+    const value = json[key];
+    if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+    problems.push(`${key}: expected a string`);
+    return undefined;
+  };
+  const [listen, publicUrl, data, logFormat] = [text('listen'), text('publicUrl'), text('data'), text('logFormat')];
+  if (logFormat !== undefined && logFormat !== 'text' && logFormat !== 'json') {
+    problems.push('logFormat: expected "text" or "json"');
+  }
+  const issuers = json['issuers'] === undefined ? undefined : parseIssuers(json['issuers'], 'issuers', problems);
+  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'issuers'];
+  for (const key of Object.keys(json)) if (!known.includes(key)) problems.push(`${key}: unknown key`);
+  if (problems.length > 0) {
+    throw new InputError(
+      'CONFIG_INVALID',
+      `the configuration has ${problems.length} error${problems.length > 1 ? 's' : ''}: ${problems.join('; ')}`,
+      {
+        hint: 'docs/serve.md describes every key',
+      },
+    );
+  }
+  return {
+    ...(listen === undefined ? {} : { listen }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    ...(data === undefined ? {} : { data }),
+    ...(logFormat === 'text' || logFormat === 'json' ? { logFormat } : {}),
+    ...(issuers === undefined ? {} : { issuers }),
+  };
+}
+
+export interface ListenAddress {
+  readonly hostname: string;
+  /** 0: a free one. */
+  readonly port: number;
+  readonly wildcard: boolean;
+}
+
+/** `host:port`, `[::1]:port` or `:port` (every address). USAGE-like CONFIG_INVALID if it is none of these. */
+export function parseListen(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    throw new InputError('CONFIG_INVALID', `${JSON.stringify(text)} is not an address to listen on`, {
+      hint: 'hallmark serve --listen 127.0.0.1:8080',
+    });
+  }
+  const hostname = match[1] ?? match[2] ?? '';
+  const wildcard = hostname === '' || hostname === '0.0.0.0' || hostname === '::';
+  return { hostname: hostname === '' ? '::' : hostname, port, wildcard };
+}
+
+/** An http(s) URL of host and optional port, without a final slash: Fulcio has to sit at the root of its host. */
+export function parsePublicUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url && (url.protocol === 'http:' || url.protocol === 'https:') && `${url.protocol}//${url.host}`;
+  if (!url || !plain || (text !== plain && text !== `${plain}/`)) {
+    throw new InputError('CONFIG_INVALID', `${JSON.stringify(text)} is not a public URL: scheme, host and port alone`, {
+      hint: 'hallmark serve --url https://sigstore.example.com',
+    });
+  }
+  return plain;
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Argument, Command, Option } from 'commander';
+import { parseJson } from '../core/bytes/json.ts';
+import { UsageError } from '../core/errors.ts';
+import { readFileBounded } from '../core/files.ts';
+import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
+import { type ServerLog, serve } from '../server.ts';
+import type { Cli } from './cli.ts';
+import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
+import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
+
+interface ServeOptions {
+  listen?: string;
+  data?: string;
+  url?: string;
+  config?: string;
+  logFormat?: 'text' | 'json';
+  dangerouslyExposeDevIssuer?: boolean;
+}
+
+const DEFAULT_LISTEN = '127.0.0.1:8080';
+
+export function serveCommand(cli: Cli): Command {
+  return new Command('serve')
+    .description('run a complete Sigstore: certificate authority, logs, timestamp authority, TUF repository')
+    .addArgument(
+      new Argument('[part]', 'only the CA with its CT log, or only the transparency log').choices(['ca', 'log']),
+    )
+    .option('--listen <host:port>', `address to listen on; port 0 takes a free one (default ${DEFAULT_LISTEN})`)
+    .option('--data <dir>', 'data directory, made on first start (default $XDG_DATA_HOME/hallmark/serve)')
+    .option('--url <url>', 'public URL, fixed at first start (default: the listen address)')
+    .option('--config <file>', 'configuration in JSON: issuers, and what the flags say')
+    .addOption(new Option('--log-format <format>', 'text or json lines on standard error').choices(['text', 'json']))
+    .option(
+      '--dangerously-expose-dev-issuer',
+      'let the development issuer answer strangers: whoever reaches it can sign as anybody',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hallmark serve                                          on 127.0.0.1:8080, with a development issuer
+  hallmark serve --listen 127.0.0.1:0 --data ./data       on a free port
+  hallmark serve --config serve.json --listen :443 --url https://sigstore.example.com
+`,
+    )
+    .action((part: 'ca' | 'log' | undefined, options: ServeOptions) => runServe(cli, part ?? 'all', options));
+}
+
+async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOptions): Promise<void> {
+  const file: ServeFile =
+    options.config === undefined
+      ? {}
+      : parseServeFile(parseJson(readFileBounded(options.config, MAX_TRUST_FILE_BYTES, 'configuration')));
+  const listen = parseListen(options.listen ?? file.listen ?? DEFAULT_LISTEN);
+  const url = options.url ?? file.publicUrl;
+  if (listen.wildcard && url === undefined) {
+    throw new UsageError('a wildcard address is no address for clients', {
+      hint: 'name the public URL: hallmark serve --listen :8080 --url https://sigstore.example.com',
+    });
+  }
+  const format = options.logFormat ?? file.logFormat ?? 'text';
+  const log = format === 'json' ? jsonLog(cli) : textLog(cli);
+  const server = await serve(
+    {
+      listen,
+      data: options.data ?? file.data ?? join(dataHome(cli), 'hallmark', 'serve'),
+      publicUrl: url === undefined ? undefined : parsePublicUrl(url),
+      part,
+      issuers: file.issuers,
+      exposeDevIssuer: options.dangerouslyExposeDevIssuer ?? false,
+    },
+    { clock: cli.now, random: (bytes) => new Uint8Array(randomBytes(bytes)), fetch: cli.fetch, log },
+  );
+  const facts: GuideFacts = {
+    url: server.publicUrl,
+    devIssuer: server.devIssuer,
+    rootFingerprint: server.rootFingerprint,
+    hasCa: part !== 'log',
+    hasLog: part !== 'ca',
+  };
+  if (format === 'text') cli.out(guideText(facts));
+  else log('info', 'ready', { ...facts, clients: clientGuides(facts) });
+
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  log('info', 'stopping');
+  await server.stop();
+  log('info', 'stopped');
+}
+
+function dataHome(cli: Cli): string {
+  return cli.env('XDG_DATA_HOME') ?? join(cli.env('HOME') ?? homedir(), '.local', 'share');
+}
+
+const jsonLog =
+  (cli: Cli): ServerLog =>
+  (level, event, fields = {}) =>
+    cli.say(JSON.stringify({ time: cli.now().toISOString(), level, event, ...fields }));
+
+const textLog =
+  (cli: Cli): ServerLog =>
+  (level, event, fields = {}) => {
+    const details = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
+    cli.say(`${cli.now().toISOString()} ${level} ${event}${details.join('')}`);
+  };

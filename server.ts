@@ -1,0 +1,357 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createCertificateAuthority } from './ca/authority.ts';
+import { createCaChain, createTsaChain } from './ca/chain.ts';
+import { createDevIssuer } from './ca/dev-issuer.ts';
+import { type Handle, jsonResponse, type Peer } from './ca/http.ts';
+import { type Issuer, issuerTable } from './ca/issuers.ts';
+import { openKeyStore } from './ca/key-store.ts';
+import { createTimestampAuthority } from './ca/timestamp.ts';
+import { parseUtf8, serializeHex } from './core/bytes/bytes.ts';
+import { Fields } from './core/bytes/fields.ts';
+import { parseJson } from './core/bytes/json.ts';
+import { sha256 } from './core/crypto/hash.ts';
+import type { PrivateKey } from './core/crypto/private-key.ts';
+import { InputError, StorageError } from './core/errors.ts';
+import { acquireLock, makeFolder, readFileBounded, writeFileAtomic } from './core/files.ts';
+import { MAX_KEY_FILE_BYTES, MAX_LOG_REQUEST_BYTES, MAX_TRUST_FILE_BYTES } from './core/limits.ts';
+import type { FetchLike } from './core/sign/http.ts';
+import { type Publication, publicationOf } from './core/trust/publication.ts';
+import { publishRepository, type RepositoryFiles, type RepositoryKeys } from './core/trust/tuf/repository.ts';
+import { type Certificate, parseCertificatesPem, serializeCertificatePem } from './core/x509/certificate.ts';
+import { createTransparencyLog } from './tlog/transparency-log.ts';
+
+/** One line of the server's own log. Never carries a key, a token or a request's body. */
+export type ServerLog = (level: 'info' | 'error', event: string, fields?: Record<string, unknown>) => void;
+
+export interface StackConfig {
+  /** Data directory; made on first start. */
+  readonly data: string;
+  /** Where clients reach the stack, without a final slash. Fixed at first start: certificates, origins and trust files carry it. */
+  readonly publicUrl: string;
+  /** What runs: all; the CA with its CT log, timestamp authority and issuer; or the transparency log. */
+  readonly part: 'all' | 'ca' | 'log';
+  /** Issuers whose tokens the CA accepts; undefined: the embedded development issuer alone. */
+  readonly issuers: readonly Issuer[] | undefined;
+  /** The development issuer answers strangers too: whoever reaches it can be anybody. */
+  readonly exposeDevIssuer: boolean;
+}
+
+export interface StackDependencies {
+  readonly clock: () => Date;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly fetch: FetchLike;
+  readonly log: ServerLog;
+}
+
+/** A complete Sigstore without a socket: `serve` gives it one, tests call `handle`. */
+export interface Stack {
+  readonly publicUrl: string;
+  /** URL of the embedded issuer, undefined where it is off. */
+  readonly devIssuer: string | undefined;
+  /** SHA-256 of the first TUF root, lower-case hexadecimal. */
+  readonly rootFingerprint: string;
+  readonly handle: (request: Request, peer: Peer) => Promise<Response>;
+  /** Signs what is due of the TUF repository again. */
+  readonly refresh: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** Path of the embedded issuer; collides with no path of Fulcio, Rekor, TSA, CT or TUF. */
+const DEV_ISSUER_PATH = '/oidc';
+/** Validities start this long before first start, so that a client whose clock is behind accepts them. */
+const BACKDATED_MS = 60_000;
+/** How often the TUF repository is looked at for what is due; its shortest renewal is a day. */
+const REFRESH_MS = 60 * 60_000;
+/** How long requests in flight may take to end once the server is told to stop. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Opens or creates the data directory and builds the stack on it:
+ * lock -> instance -> keys -> chains -> log -> issuer, CA, timestamp authority -> published trust.
+ */
+export async function createStack(config: StackConfig, dependencies: StackDependencies): Promise<Stack> {
+  const { clock, random, fetch, log } = dependencies;
+  makeFolder(config.data, 0o700);
+  const lock = await acquireLock(join(config.data, 'lock'));
+  const opened: (() => Promise<void>)[] = [async () => lock.release()];
+  const close = async (): Promise<void> => {
+    for (const step of opened.splice(0).reverse()) await step();
+  };
+  try {
+    const { publicUrl, createdAt } = openInstance(config, clock());
+    const keys = openKeyStore(join(config.data, 'keys'));
+    const key = (name: string): PrivateKey => keys.loadOrCreate(name, 'p256');
+    const hasCa = config.part !== 'log';
+    const hasLog = config.part !== 'ca';
+    const organization = new URL(publicUrl).hostname;
+    const newChain = (create: typeof createCaChain, name: string) => (): Certificate[] =>
+      create({ rootKey: key(`${name}-root`), key: key(name).publicKey, organization, now: createdAt, random });
+    const caChain = hasCa ? openChain(config.data, 'ca', newChain(createCaChain, 'ca')) : undefined;
+    const tsaChain = hasCa ? openChain(config.data, 'tsa', newChain(createTsaChain, 'tsa')) : undefined;
+
+    const tlog = await createTransparencyLog({
+      directory: config.data,
+      keys: {
+        v1: hasLog ? key('rekor-v1') : undefined,
+        v2: hasLog ? keys.loadOrCreate('rekor-v2', 'ed25519') : undefined,
+        ct: hasCa ? key('ct') : undefined,
+      },
+      ctRoots: caChain?.slice(-1) ?? [],
+      publicUrl,
+      clock,
+      random,
+      onFault: (error) => log('error', 'transparency log failed', { error: String(error) }),
+    });
+    opened.push(tlog.close);
+    const fronts: Handle[] = [tlog.handle];
+
+    let devIssuer: string | undefined;
+    if (caChain && tsaChain && tlog.ctLog) {
+      let issuers = config.issuers;
+      if (issuers === undefined) {
+        devIssuer = `${publicUrl}${DEV_ISSUER_PATH}`;
+        const rsaKey = keys.loadOrCreateRsa('dev-issuer', 2048);
+        // Made while the rest starts; who needs it first waits for it, and sees its failure.
+        rsaKey.catch((error: unknown) => log('error', 'the development issuer has no key', { error: String(error) }));
+        const reach = config.exposeDevIssuer ? 'dangerously-everyone' : 'loopback';
+        const embedded = createDevIssuer({ url: devIssuer, clock, random, key: () => rsaKey, reach });
+        fronts.push(embedded.handle);
+        issuers = [embedded.issuer];
+      }
+      const report = (problem: unknown): void =>
+        log('error', 'certificate authority failed', { error: String(problem) });
+      const authority = { key: key('ca'), chain: caChain, issuers: issuerTable(issuers), ctLog: tlog.ctLog };
+      fronts.push(createCertificateAuthority({ ...authority, clock, random, fetch, report }).handle);
+      fronts.push(createTimestampAuthority({ key: key('tsa'), chain: tsaChain, clock, random }).handle);
+    }
+
+    const publication = publicationOf({
+      publicUrl,
+      validFrom: new Date(createdAt.getTime() - BACKDATED_MS),
+      caChain,
+      tsaChain,
+      ctLog: tlog.ct,
+      rekorV1: tlog.v1,
+      rekorV2: tlog.v2,
+      issuer: devIssuer ?? config.issuers?.[0]?.url,
+    });
+    const repository = openRepository(
+      join(config.data, 'tuf'),
+      { root: key('tuf-root'), online: key('tuf-online') },
+      publication,
+      clock,
+    );
+    fronts.push((request, url) => answerDocument(request, url, publication, repository.files()));
+    return {
+      publicUrl,
+      devIssuer,
+      rootFingerprint: serializeHex(sha256(repository.files().get('1.root.json') ?? new Uint8Array())),
+      handle: (request, peer) => dispatch(fronts, request, peer, log),
+      refresh: repository.refresh,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+// The instance is what every start has in common; a start that names another URL would fork all that clients trust.
+function openInstance(config: StackConfig, now: Date): { publicUrl: string; createdAt: Date } {
+  const path = join(config.data, 'instance.json');
+  const create = (): string => {
+    const createdAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
+    return `${JSON.stringify({ schemaVersion: 1, publicUrl: config.publicUrl, createdAt: createdAt.toISOString() })}\n`;
+  };
+  const fields = new Fields(
+    parseJson(openText(path, MAX_TRUST_FILE_BYTES, 'instance file', create)),
+    path,
+    'CONFIG_INVALID',
+  );
+  const publicUrl = fields.string('publicUrl');
+  const createdAt = fields.optionalTime('createdAt');
+  if (createdAt === undefined) throw fields.fail('createdAt', 'missing');
+  if (publicUrl !== config.publicUrl) {
+    throw new StorageError(
+      'INSTANCE_MISMATCH',
+      `the data directory ${config.data} belongs to ${publicUrl}, not to ${config.publicUrl}`,
+      {
+        hint: `keep its URL with --url ${publicUrl}, or start a new instance with another --data`,
+      },
+    );
+  }
+  return { publicUrl, createdAt };
+}
+
+function openChain(data: string, name: string, create: () => Certificate[]): Certificate[] {
+  const pem = (): string => create().map(serializeCertificatePem).join('');
+  return parseCertificatesPem(openText(join(data, `${name}-chain.pem`), MAX_KEY_FILE_BYTES, 'certificate chain', pem));
+}
+
+// Created once, durable before it is used.
+function openText(path: string, max: number, what: string, create: () => string): string {
+  try {
+    return parseUtf8(readFileBounded(path, max, what));
+  } catch (error) {
+    if (!(error instanceof InputError) || error.code !== 'INPUT_MISSING') throw error;
+    const text = create();
+    writeFileAtomic(path, text, 0o600);
+    return text;
+  }
+}
+
+interface Repository {
+  readonly files: () => RepositoryFiles;
+  readonly refresh: () => void;
+}
+
+// What is on disk is all the state there is. The order of writing is the map's: the timestamp, which names the rest, last.
+function openRepository(folder: string, keys: RepositoryKeys, publication: Publication, clock: () => Date): Repository {
+  makeFolder(join(folder, 'targets'), 0o700);
+  let files = readRepository(folder);
+  const refresh = (): void => {
+    const next = publishRepository(files, keys, publication.targets, clock()).files;
+    for (const [path, bytes] of next) {
+      if (files.get(path) !== bytes) writeFileAtomic(join(folder, path), bytes, 0o600);
+    }
+    files = next;
+  };
+  refresh();
+  return { files: () => files, refresh };
+}
+
+/** The repository's own file names: what a crash left half written beside them is not read. */
+const REPOSITORY_FILE = /^(?:[0-9]+\.(?:root|targets|snapshot)|timestamp)\.json$|^targets\/[0-9a-f]{64}\.[a-z0-9._-]+$/;
+
+function readRepository(folder: string): RepositoryFiles {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => REPOSITORY_FILE.test(path));
+  return new Map(paths.map((path) => [path, readFileBounded(join(folder, path), MAX_TRUST_FILE_BYTES, 'TUF file')]));
+}
+
+function answerDocument(
+  request: Request,
+  url: URL,
+  publication: Publication,
+  files: RepositoryFiles,
+): Response | undefined {
+  const { pathname } = url;
+  const tuf = pathname.startsWith('/tuf/') ? files.get(pathname.slice('/tuf/'.length)) : undefined;
+  const document = publication.documents.get(pathname) ?? (tuf && { contentType: 'application/json', bytes: tuf });
+  const known = document !== undefined || pathname === '/healthz' || pathname === '/';
+  if (!known) return undefined;
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return jsonResponse(405, { code: 405, message: 'method not allowed' });
+  if (pathname === '/healthz') return jsonResponse(200, { status: 'SERVING' });
+  if (document === undefined)
+    return new Response(frontPage(publication), { headers: { 'content-type': 'text/plain; charset=utf-8' } });
+  const cacheControl = pathname === '/tuf/timestamp.json' ? 'no-cache' : 'public, max-age=60';
+  return new Response(document.bytes, {
+    headers: { 'content-type': document.contentType, 'cache-control': cacheControl },
+  });
+}
+
+const frontPage = (publication: Publication): string =>
+  ['Hallmark: a Sigstore instance', '', ...[...publication.documents.keys()], '/tuf/', '/healthz', ''].join('\n');
+
+async function dispatch(fronts: readonly Handle[], request: Request, peer: Peer, log: ServerLog): Promise<Response> {
+  try {
+    const url = new URL(request.url);
+    for (const front of fronts) {
+      const response = front(request, url, peer);
+      if (response !== undefined) return await response;
+    }
+    return jsonResponse(404, { code: 404, message: 'not found' });
+  } catch (error) {
+    // What went wrong is for the operator; a client learns that it was not its own fault.
+    log('error', 'request failed', { error: String(error) });
+    return jsonResponse(500, { code: 500, message: 'internal error' });
+  }
+}
+
+export interface ServeConfig extends Omit<StackConfig, 'publicUrl'> {
+  readonly listen: { readonly hostname: string; readonly port: number };
+  /** Undefined: the address that is listened on. */
+  readonly publicUrl: string | undefined;
+}
+
+export interface RunningServer {
+  readonly publicUrl: string;
+  readonly devIssuer: string | undefined;
+  readonly rootFingerprint: string;
+  /** Answers what is in flight, then closes the stack. */
+  readonly stop: () => Promise<void>;
+}
+
+/**
+ * Binds the port, then opens the stack, so that a port in use changes nothing on disk. PORT_IN_USE, ADDRESS_UNAVAILABLE,
+ * and what `createStack` throws.
+ */
+export async function serve(config: ServeConfig, dependencies: StackDependencies): Promise<RunningServer> {
+  let stack: Stack | undefined;
+  const server = bind(config.listen, async (request, listener) => {
+    const address = listener.requestIP(request)?.address ?? '';
+    if (stack) return stack.handle(request, { address, loopback: isLoopback(address) });
+    return jsonResponse(503, { code: 503, message: 'starting' }, { 'retry-after': '1' });
+  });
+  try {
+    const host = config.listen.hostname.includes(':') ? `[${config.listen.hostname}]` : config.listen.hostname;
+    const publicUrl = config.publicUrl ?? `http://${host}:${server.port}`;
+    stack = await createStack({ ...config, publicUrl }, dependencies);
+  } catch (error) {
+    await server.stop(true);
+    throw error;
+  }
+  const { publicUrl, devIssuer, rootFingerprint, refresh, close } = stack;
+  const timer = setInterval(() => {
+    try {
+      refresh();
+    } catch (error) {
+      dependencies.log('error', 'the TUF repository could not be renewed', { error: String(error) });
+    }
+  }, REFRESH_MS);
+  const stop = async (): Promise<void> => {
+    clearInterval(timer);
+    await Promise.race([server.stop(), Bun.sleep(DRAIN_MS)]);
+    await server.stop(true);
+    await close();
+  };
+  return { publicUrl, devIssuer, rootFingerprint, stop };
+}
+
+type Listener = Bun.Server<undefined>;
+
+function bind(
+  listen: ServeConfig['listen'],
+  answer: (request: Request, listener: Listener) => Promise<Response>,
+): Listener {
+  const { hostname, port } = listen;
+  try {
+    return Bun.serve({
+      hostname,
+      port,
+      fetch: answer,
+      maxRequestBodySize: MAX_LOG_REQUEST_BYTES,
+      development: false,
+    });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      throw new StorageError('PORT_IN_USE', `port ${port} on ${hostname} is in use`, {
+        hint: 'choose another, or 0 for a free one: hallmark serve --listen 127.0.0.1:0',
+        cause,
+      });
+    }
+    throw new StorageError(
+      'ADDRESS_UNAVAILABLE',
+      `cannot listen on ${hostname} port ${port}: ${code ?? String(cause)}`,
+      {
+        hint: 'name an address of this machine and a port that you may use: hallmark serve --listen 127.0.0.1:8080',
+        cause,
+      },
+    );
+  }
+}
+
+const isLoopback = (address: string): boolean =>
+  address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');
