@@ -1,7 +1,7 @@
 import { Database, SQLiteError, type SQLQueryBindings } from 'bun:sqlite';
 import { join } from 'node:path';
 import { StorageError } from '../core/errors.ts';
-import type { Commit, Head, Leaf, Store } from './store.ts';
+import type { Commit, Head, Store } from './store.ts';
 
 const FILE_NAME = 'log.db';
 /** `PRAGMA application_id`: "HMLG". */

@@ -1,0 +1,95 @@
+import { concat, equal } from '../core/bytes/bytes.ts';
+import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
+import { keyFingerprint, type PublicKey } from '../core/crypto/public-key.ts';
+import { isValidSignature } from '../core/crypto/verify.ts';
+import { HallmarkError, InputError, StorageError } from '../core/errors.ts';
+import { type Checkpoint, parseCheckpoint, serializeCheckpoint, signCheckpoint } from '../core/merkle/checkpoint.ts';
+import { isNoteSignedBy, logKeyHash, noteKeyId, serializeNote } from '../core/merkle/note.ts';
+import { TlsReader, uint } from '../core/x509/tls.ts';
+import { serializeDigitallySigned, TLS_ECDSA, TLS_SHA256, treeHeadSignedData } from './ct-entry.ts';
+import type { Head } from './store.ts';
+
+/** How one tree signs its heads: the front ends differ in origin, key and form of the signature. */
+export interface CheckpointSigner {
+  /** First line of the checkpoint: what the tree is called for ever. */
+  readonly origin: string;
+  /** The signed note for this size and root. */
+  sign(treeSize: bigint, rootHash: Uint8Array): string;
+  /** The root of a checkpoint that this signer made. Errors: DATABASE_CORRUPT, LOG_FORKED, CONFIG_INVALID. */
+  open(head: Head): Uint8Array;
+}
+
+/**
+ * Signs checkpoints of C2SP tlog-checkpoint under a key name. Rekor v1: the name is the host, the origin
+ * `<host> - <treeID>`; Rekor v2: both are the host.
+ */
+export function createNoteSigner(origin: string, name: string, key: PrivateKey): CheckpointSigner {
+  const { publicKey } = key;
+  const keyId = logKeyHash(name, publicKey).subarray(0, 4);
+  return {
+    origin,
+    sign: (treeSize, rootHash) => signCheckpoint({ origin, treeSize, rootHash }, { name, keyId, key }),
+    open: (head) => openHead(head, origin, ({ note }) => isNoteSignedBy(note, { name, keyId, publicKey })),
+  };
+}
+
+/** Signature type of C2SP static-ct-api for the tree head of a CT log. */
+const RFC6962_NOTE = 0x05;
+
+/**
+ * Signs the tree heads of a CT log as checkpoints whose signature is the one of RFC 6962 §3.5, with its timestamp before it
+ * (`RFC6962NoteSignature` of C2SP static-ct-api). `key` is ECDSA P-256.
+ */
+export function createTreeHeadSigner(origin: string, key: PrivateKey, clock: () => Date): CheckpointSigner {
+  const keyId = noteKeyId(origin, RFC6962_NOTE, keyFingerprint(key.publicKey));
+  return {
+    origin,
+    sign(treeSize, rootHash) {
+      const timestamp = BigInt(clock().getTime());
+      const signature = sign(key, treeHeadSignedData(timestamp, treeSize, rootHash));
+      return serializeNote({
+        text: serializeCheckpoint({ origin, treeSize, rootHash }),
+        signatures: [
+          { name: origin, keyId, signature: concat(uint(8, timestamp), serializeDigitallySigned(signature)) },
+        ],
+      });
+    },
+    open: (head) =>
+      openHead(head, origin, (checkpoint) => isTreeHeadSignedBy(checkpoint, origin, keyId, key.publicKey)),
+  };
+}
+
+function isTreeHeadSignedBy(checkpoint: Checkpoint, name: string, keyId: Uint8Array, key: PublicKey): boolean {
+  const { treeSize, rootHash, note } = checkpoint;
+  const [line] = note.signatures;
+  if (note.signatures.length !== 1 || line?.name !== name || !equal(line.keyId, keyId)) return false;
+  const reader = new TlsReader(line.signature);
+  const timestamp = reader.uint64();
+  if (reader.number(1) !== TLS_SHA256 || reader.number(1) !== TLS_ECDSA) return false;
+  const signature = reader.opaque(2);
+  return isValidSignature(key, 'sha256', treeHeadSignedData(timestamp, treeSize, rootHash), signature);
+}
+
+function openHead(head: Head, origin: string, isSigned: (checkpoint: Checkpoint) => boolean): Uint8Array {
+  let checkpoint: Checkpoint;
+  try {
+    checkpoint = parseCheckpoint(head.checkpoint);
+  } catch (cause) {
+    if (!(cause instanceof HallmarkError)) throw cause;
+    throw new StorageError('DATABASE_CORRUPT', `the stored checkpoint of ${origin} cannot be read`, {
+      hint: 'restore the data directory from a backup that is not older than the last answer of the log',
+      cause,
+    });
+  }
+  if (checkpoint.origin !== origin) {
+    throw new InputError('CONFIG_INVALID', `the data directory holds the log "${checkpoint.origin}", not "${origin}"`, {
+      hint: 'start with the public URL of the first start (--url), or with another data directory (--data)',
+    });
+  }
+  if (checkpoint.treeSize !== head.treeSize || !isSigned(checkpoint)) {
+    throw new StorageError('LOG_FORKED', `the stored checkpoint of ${origin} is not one that its key signed`, {
+      hint: 'use the key files and the database of the same data directory, or restore both from one backup',
+    });
+  }
+  return checkpoint.rootHash;
+}

@@ -1,0 +1,291 @@
+import { describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
+import { sha256 } from '../core/crypto/hash.ts';
+import { generateKey } from '../core/crypto/private-key.ts';
+import { MAX_WAITING_APPENDS } from '../core/limits.ts';
+import { leafHash, nodeHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
+import { createNoteSigner } from './checkpoint-signer.ts';
+import { type Log, openLog } from './log.ts';
+import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './memory-store.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+import type { Store } from './store.ts';
+
+const KEY = generateKey('ed25519');
+const signer = createNoteSigner('log.example', 'log.example', KEY);
+const clock = () => new Date('2026-03-01T12:00:00Z');
+const body = (n: number) => serializeUtf8(`entry ${n}`);
+const open = (store: Store): Promise<Log> => openLog({ store, tree: 'v2', signer, clock });
+
+/** RFC 6962 §2.1 as it is written, on purpose without any cleverness. */
+function merkleTreeHash(leaves: readonly Uint8Array[]): Uint8Array {
+  if (leaves.length === 0) return sha256();
+  if (leaves.length === 1) return leafHash(leaves[0] as Uint8Array);
+  let k = 1;
+  while (k * 2 < leaves.length) k *= 2;
+  return nodeHash(merkleTreeHash(leaves.slice(0, k)), merkleTreeHash(leaves.slice(k)));
+}
+
+/** The whole tree as the log answers it: every entry, every inclusion proof, the root of every size. */
+async function requireSound(log: Log): Promise<void> {
+  const { treeSize, rootHash, checkpoint } = log.head();
+  expect(serializeHex(signer.open({ treeSize, checkpoint }))).toBe(serializeHex(rootHash));
+  const entries = await log.entries(0n, treeSize);
+  expect(BigInt(entries.length)).toBe(treeSize);
+  const bodies = entries.map((entry) => entry.body);
+  expect(serializeHex(rootHash)).toBe(serializeHex(merkleTreeHash(bodies)));
+  expect(new Set(bodies.map(serializeHex)).size).toBe(bodies.length);
+  for (const [i, entry] of entries.entries()) {
+    const index = BigInt(i);
+    const proof = await log.proveInclusion(index);
+    verifyInclusion({ leafHash: leafHash(entry.body), index, ...proof });
+    expect(await log.indexOf(leafHash(entry.body))).toBe(index);
+  }
+}
+
+async function withDirectory(action: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'hallmark-log-'));
+  try {
+    await action(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+describe('a tree', () => {
+  test('grown from 0 to 40 proves every entry at every size, and every size from every other', async () => {
+    const log = await open(createMemoryStore(createMemoryDisk()));
+    const roots: Uint8Array[] = [log.head().rootHash];
+    for (let n = 0; n < 40; n++) {
+      const appended = await log.append({ body: body(n) });
+      expect(appended).toMatchObject({ index: BigInt(n), treeSize: BigInt(n + 1), duplicate: false });
+      roots.push(appended.rootHash);
+      expect(serializeHex(appended.rootHash)).toBe(
+        serializeHex(merkleTreeHash(Array.from({ length: n + 1 }, (_, i) => body(i)))),
+      );
+    }
+    for (let second = 1; second <= 40; second++) {
+      const rootHash = roots[second] as Uint8Array;
+      expect(serializeHex(await log.rootAt(BigInt(second)))).toBe(serializeHex(rootHash));
+      for (let first = 0; first < second; first++) {
+        const hashes = await log.inclusionPath(BigInt(first), BigInt(second));
+        verifyInclusion({
+          leafHash: leafHash(body(first)),
+          index: BigInt(first),
+          treeSize: BigInt(second),
+          hashes,
+          rootHash,
+        });
+        verifyConsistency({
+          firstSize: BigInt(first),
+          firstRoot: roots[first] as Uint8Array,
+          secondSize: BigInt(second),
+          secondRoot: rootHash,
+          hashes: await log.consistencyPath(BigInt(first), BigInt(second)),
+        });
+      }
+    }
+    await log.close();
+  });
+
+  test('of 66,000 entries has full tiles on two levels and is the same after reopening', async () => {
+    await withDirectory(async (directory) => {
+      const count = 66_000;
+      const store = openSqliteStore(directory);
+      const log = await open(store);
+      for (let start = 0; start < count; start += 3000) {
+        await Promise.all(Array.from({ length: 3000 }, (_, i) => log.append({ body: body(start + i) })));
+      }
+      const head = log.head();
+      expect(head.treeSize).toBe(66_000n);
+      await log.close();
+      await store.close();
+
+      const reopened = openSqliteStore(directory);
+      const again = await open(reopened);
+      expect(again.head()).toEqual(head);
+      const bodies = (await again.entries(0n, head.treeSize)).map((entry) => entry.body);
+      expect(serializeHex(head.rootHash)).toBe(serializeHex(merkleTreeHash(bodies)));
+      for (const index of [0n, 255n, 256n, 65_535n, 65_536n, 65_791n, 65_792n, 65_999n]) {
+        verifyInclusion({
+          leafHash: leafHash(bodies[Number(index)] as Uint8Array),
+          index,
+          ...(await again.proveInclusion(index)),
+        });
+      }
+      const tile = await again.tile(1, 0n, 256);
+      const second = await again.tile(0, 1n, 256);
+      expect(serializeHex(second?.subarray(0, 32) ?? new Uint8Array())).toBe(
+        serializeHex(leafHash(bodies[256] as Uint8Array)),
+      );
+      expect(serializeHex(tile?.subarray(32, 64) ?? new Uint8Array())).toBe(
+        serializeHex(merkleTreeHash(bodies.slice(256, 512))),
+      );
+      expect((await again.tile(2, 0n, 1))?.length).toBe(32);
+      expect(await again.tile(2, 0n, 2)).toBeUndefined();
+      expect(await again.tile(1, 1n, 1)).toBeInstanceOf(Uint8Array);
+      await again.close();
+      await reopened.close();
+    });
+  }, 60_000);
+});
+
+describe('a duplicate', () => {
+  test('in flight gets the index of the first', async () => {
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await open(store);
+    const answers = await Promise.all([0, 1, 0, 0, 1].map((n) => log.append({ body: body(n) })));
+    expect(answers.map((answer) => answer.index)).toEqual([0n, 1n, 0n, 0n, 1n]);
+    expect(answers.map((answer) => answer.duplicate)).toEqual([false, false, true, true, true]);
+    await requireSound(log);
+  });
+
+  test('that arrives while the first is being committed joins it', async () => {
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await open(store);
+    const first = log.append({ body: body(0) });
+    while ((store.calls.get('commit') ?? 0) < 2) await new Promise((resolve) => setImmediate(resolve));
+    const second = await log.append({ body: body(0) });
+    expect([(await first).index, second.index, log.head().treeSize]).toEqual([0n, 0n, 1n]);
+    expect(second.duplicate).toBe(true);
+  });
+
+  test('is found after reopening, with its time and a proof in the newest tree', async () => {
+    const disk = createMemoryDisk();
+    const log = await open(createMemoryStore(disk));
+    for (let n = 0; n < 5; n++) await log.append({ body: body(n) });
+    await log.close();
+    const again = await open(createMemoryStore(disk));
+    const answer = await again.append({ body: body(3) });
+    expect(answer).toMatchObject({ index: 3n, treeSize: 5n, duplicate: true, integratedTime: clock() });
+  });
+
+  test('is told by the identity where one is given, and answers with the entry that was stored', async () => {
+    const log = await open(createMemoryStore(createMemoryDisk()));
+    const identity = sha256(serializeUtf8('the same'));
+    await log.append({ body: body(0), identity });
+    const answer = await log.append({ body: body(1), identity });
+    expect(answer).toMatchObject({ index: 0n, body: body(0), duplicate: true });
+  });
+});
+
+describe('faults of the store', () => {
+  const calls = (['find', 'commit', 'leaves', 'head', 'tile'] as const).flatMap((method) =>
+    (['lost', 'persisted'] as const).flatMap((fault) => [1, 2, 3].map((nth) => ({ method, fault, nth }))),
+  );
+
+  test.each(calls)(
+    '$method $nth $fault: nothing acknowledged is lost and no checkpoint contradicts another',
+    async ({ method, fault, nth }) => {
+      const disk = createMemoryDisk();
+      let store = createMemoryStore(disk);
+      let log = await open(store);
+      const acknowledged = new Map<number, bigint>();
+      const published: { treeSize: bigint; rootHash: Uint8Array }[] = [];
+      const submit = async (n: number) => {
+        try {
+          const answer = await log.append({ body: body(n) });
+          acknowledged.set(n, answer.index);
+          published.push(answer);
+        } catch {
+          // The submitter may only know that it has to try again.
+        }
+        published.push(log.head());
+      };
+      for (let n = 0; n < 260; n += 52) await Promise.all(Array.from({ length: 52 }, (_, i) => submit(n + i)));
+      store.failCall(method, nth, fault);
+      for (let n = 260; n < 272; n += 2) await Promise.all([submit(n), submit(n + 1), submit(n), submit(n - 260)]);
+      await requireSound(log);
+      await requireAll(log, acknowledged, published);
+
+      // The same again over a restart.
+      await log.close();
+      store = createMemoryStore(disk);
+      log = await open(store);
+      await requireAll(log, acknowledged, published);
+      for (let n = 250; n < 280; n++) await submit(n);
+      expect(acknowledged.size).toBe(280);
+      await requireSound(log);
+      await requireAll(log, acknowledged, published);
+      requireNoFork(disk);
+    },
+  );
+
+  async function requireAll(
+    log: Log,
+    acknowledged: ReadonlyMap<number, bigint>,
+    published: readonly { treeSize: bigint; rootHash: Uint8Array }[],
+  ): Promise<void> {
+    for (const [n, index] of acknowledged) expect((await log.entry(index))?.body).toEqual(body(n));
+    for (const { treeSize, rootHash } of published) {
+      expect(serializeHex(await log.rootAt(treeSize))).toBe(serializeHex(rootHash));
+    }
+  }
+
+  function requireNoFork(disk: MemoryDisk): void {
+    const sizes = disk.history.map(({ head }) => head.treeSize);
+    expect(new Set(sizes).size).toBe(sizes.length);
+    expect(sizes).toEqual(sizes.toSorted((a, b) => Number(a - b)));
+  }
+
+  test('a failed commit fails every waiting append and the next one succeeds', async () => {
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await open(store);
+    store.failCall('commit', 1, 'lost');
+    const first = log.append({ body: body(0) });
+    while ((store.calls.get('commit') ?? 0) < 2) await new Promise((resolve) => setImmediate(resolve));
+    const second = log.append({ body: body(1) });
+    const [one, two] = await Promise.allSettled([first, second]);
+    expect([one.status, two.status]).toEqual(['rejected', 'rejected']);
+    expect((await log.append({ body: body(2) })).index).toBe(0n);
+  });
+
+  test('a store that went back behind an answer is a fork: nothing is appended any more', async () => {
+    const disk = createMemoryDisk();
+    const store = createMemoryStore(disk);
+    const log = await open(store);
+    await log.append({ body: body(0) });
+    const before = structuredClone(disk.trees.get('v2'));
+    await log.append({ body: body(1) });
+    if (before) disk.trees.set('v2', before);
+    await expect(log.append({ body: body(2) })).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
+    await expect(log.append({ body: body(3) })).rejects.toMatchObject({ code: 'LOG_FORKED' });
+    await expect(log.append({ body: body(4) })).rejects.toMatchObject({ code: 'LOG_FORKED' });
+  });
+
+  test('two writers on one store never make two trees', async () => {
+    const disk = createMemoryDisk();
+    const one = await open(createMemoryStore(disk));
+    const two = await open(createMemoryStore(disk));
+    await one.append({ body: body(0) });
+    await expect(two.append({ body: body(1) })).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
+    expect((await two.append({ body: body(1) })).index).toBe(1n);
+    await requireSound(two);
+    requireNoFork(disk);
+  });
+});
+
+describe('bounds', () => {
+  test('a queue that is full refuses with OVERLOADED and loses nothing', async () => {
+    const store: FaultyStore = createMemoryStore(createMemoryDisk());
+    const log = await open(store);
+    const answers = await Promise.allSettled(
+      Array.from({ length: MAX_WAITING_APPENDS + 5 }, (_, n) => log.append({ body: body(n) })),
+    );
+    const refused = answers.filter((answer) => answer.status === 'rejected');
+    expect(refused.length).toBe(5);
+    expect(refused[0]?.reason).toMatchObject({ code: 'OVERLOADED' });
+    expect(log.head().treeSize).toBe(BigInt(MAX_WAITING_APPENDS));
+  });
+
+  test('a log that is closing finishes what it has accepted and takes no more', async () => {
+    const log = await open(createMemoryStore(createMemoryDisk()));
+    const accepted = log.append({ body: body(0) });
+    const closed = log.close();
+    await expect(log.append({ body: body(1) })).rejects.toMatchObject({ code: 'OVERLOADED' });
+    await closed;
+    expect((await accepted).index).toBe(0n);
+  });
+});

@@ -1,0 +1,258 @@
+/**
+ * One transparency log: a tree, its key (behind a CheckpointSigner) and its place in the store.
+ *
+ * Life of an entry
+ *   1. `append` computes the leaf hash and puts the submission into `waiting`, or joins the same submission if one waits
+ *      or is being committed. The queue is bounded: beyond it the answer is OVERLOADED.
+ *   2. The sequencer (one loop per log) takes what has gathered as a batch and asks the store which of it is known.
+ *      It alone commits, so between this question and the commit no duplicate can slip in.
+ *   3. The rest gets the next indexes, a new right edge and a signed checkpoint are computed beside the current ones, and
+ *      one commit stores leaf rows, full tiles, lookup keys and the checkpoint.
+ *   4. Only when the commit is durable does the new state replace the old one in memory; from then on readers see it.
+ *   5. Each append is answered with an inclusion proof to that checkpoint, verified before it leaves.
+ *
+ * Ownership: `state` is replaced by the sequencer alone (step 4 and `reload`) and immutable, so a reader takes it once
+ * and works on a consistent tree. `waiting`, `waitingBytes` and `inFlight` change only between awaits. `stale` is set by
+ * a failed batch and cleared by `reload`. `broken` is set once and for ever.
+ *
+ * What a crash means
+ *   before the commit's transaction ends: nothing was stored, nobody got an answer; the checkpoint of step 3 was signed
+ *     but never left the memory, so the other one of the same size that follows does not contradict anything published.
+ *   after it, before step 4 or 5: the entries are in the log and covered by the stored checkpoint; the submitters got no
+ *     answer, and a repeated submission finds its entry as a duplicate.
+ *   A commit that fails or whose result is unknown is both at once: every waiting append fails, and before the next batch
+ *   `reload` reads the head from the store, which must extend the last published one.
+ */
+import { serializeHex } from '../core/bytes/bytes.ts';
+import { StorageError } from '../core/errors.ts';
+import { MAX_APPEND_BATCH, MAX_APPEND_BATCH_BYTES, MAX_WAITING_APPENDS, MAX_WAITING_BYTES } from '../core/limits.ts';
+import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
+import type { CheckpointSigner } from './checkpoint-signer.ts';
+import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
+import type { Head, Leaf, NewLeaf, Store } from './store.ts';
+import { extend, rootOfEdge } from './tree-edge.ts';
+import { createTileCache, forked, loadTree, rootAt, type TreeState } from './tree-state.ts';
+
+/** What is to be logged. */
+export interface Submission {
+  /** The bytes of the leaf. */
+  readonly body: Uint8Array;
+  /** 32 bytes that are equal for two submissions that shall be one entry. Default: the leaf hash. */
+  readonly identity?: Uint8Array;
+  /** Further 32-byte keys under which the entry can be searched. */
+  readonly searchKeys?: readonly Uint8Array[];
+  readonly extra?: Uint8Array;
+}
+
+/** A durable entry with the proof that the log of this checkpoint holds it. */
+export interface Appended extends InclusionProof {
+  readonly index: bigint;
+  readonly leafHash: Uint8Array;
+  /** The stored entry: the submitted one, or for a duplicate the one that was there before. */
+  readonly body: Uint8Array;
+  readonly integratedTime: Date;
+  readonly duplicate: boolean;
+}
+
+export interface LogOptions {
+  readonly store: Store;
+  /** Name of the tree in the store. */
+  readonly tree: string;
+  readonly signer: CheckpointSigner;
+  readonly clock: () => Date;
+}
+
+export interface Log extends LogReader {
+  readonly origin: string;
+  /**
+   * Logs a submission, resolved when it is durable. Errors: OVERLOADED (nothing happened), any StorageError of the
+   * store (it may have been logged; submitting it again is safe), LOG_FORKED.
+   */
+  append(submission: Submission): Promise<Appended>;
+  /** Refuses further appends and waits for those under way. The store stays open. */
+  close(): Promise<void>;
+}
+
+/** Opens a tree, creating it if the store has none. Errors: LOG_FORKED, DATABASE_CORRUPT and those of the store. */
+export async function openLog({ store, tree, signer, clock }: LogOptions): Promise<Log> {
+  const cache = createTileCache(store, tree);
+  let state = await loadTree(store, tree, signer);
+  const reader = createLogReader({ store, tree, cache, state: () => state });
+
+  const waiting = new Map<string, Waiting>();
+  let waitingBytes = 0;
+  let inFlight: ReadonlyMap<string, Waiting> = new Map();
+  let stale = false;
+  let broken: StorageError | undefined;
+  let closing = false;
+  let sequencer: Promise<void> | undefined;
+  const answers = new Set<Promise<void>>();
+
+  async function append(submission: Submission): Promise<Appended> {
+    if (broken) throw broken;
+    if (closing) throw overloaded('the log is shutting down');
+    const hash = leafHash(submission.body);
+    const identity = submission.identity ?? hash;
+    const key = serializeHex(identity);
+    const same = waiting.get(key) ?? inFlight.get(key);
+    if (same) return { ...(await same.answer.promise), duplicate: true };
+    const bytes = submission.body.length + (submission.extra?.length ?? 0);
+    if (waiting.size >= MAX_WAITING_APPENDS || waitingBytes + bytes > MAX_WAITING_BYTES) {
+      throw overloaded('too many entries wait to be logged');
+    }
+    const item: Waiting = { submission, leafHash: hash, identity, bytes, answer: Promise.withResolvers() };
+    waiting.set(key, item);
+    waitingBytes += bytes;
+    sequencer ??= sequence();
+    return item.answer.promise;
+  }
+
+  async function sequence(): Promise<void> {
+    // One turn of the event loop, so that whatever arrived together shares a commit.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.size > 0) {
+      const batch = takeBatch();
+      try {
+        if (stale) await reload();
+        await commitBatch([...batch.values()]);
+      } catch (error) {
+        stale = true;
+        const failed = [...batch.values(), ...waiting.values()];
+        waiting.clear();
+        waitingBytes = 0;
+        for (const { answer } of failed) answer.reject(error);
+      } finally {
+        inFlight = new Map();
+      }
+    }
+    // In the same turn in which nothing was found waiting, so that no append can think that a sequencer still runs.
+    sequencer = undefined;
+  }
+
+  function takeBatch(): ReadonlyMap<string, Waiting> {
+    const batch = new Map<string, Waiting>();
+    let bytes = 0;
+    for (const [key, item] of waiting) {
+      if (batch.size >= MAX_APPEND_BATCH || (batch.size > 0 && bytes + item.bytes > MAX_APPEND_BATCH_BYTES)) break;
+      waiting.delete(key);
+      batch.set(key, item);
+      bytes += item.bytes;
+    }
+    waitingBytes -= bytes;
+    inFlight = batch;
+    return batch;
+  }
+
+  async function commitBatch(batch: readonly Waiting[]): Promise<void> {
+    const before = state;
+    const known = await store.find(
+      tree,
+      batch.map((item) => item.identity),
+    );
+    if (known.some((index) => index !== undefined && index >= before.edge.size)) {
+      throw new StorageError('LOG_HEAD_MOVED', `another process has written to the log ${tree}`);
+    }
+    const time = clock();
+    const fresh = batch.filter((_, i) => known[i] === undefined);
+    if (fresh.length > 0) {
+      const { edge, filled } = extend(
+        before.edge,
+        fresh.map((item) => item.leafHash),
+      );
+      const rootHash = rootOfEdge(edge);
+      const head: Head = { treeSize: edge.size, checkpoint: signer.sign(edge.size, rootHash) };
+      await store.commit(tree, {
+        expected: before.head,
+        head,
+        leaves: fresh.map((item) => newLeaf(item, time)),
+        tiles: filled.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.hashes() })),
+      });
+      // Durable from here on.
+      for (const { level, index, nodes } of filled) cache.add(level, index, nodes);
+      state = { head, rootHash, edge };
+    }
+    let next = before.edge.size;
+    for (const [i, item] of batch.entries()) {
+      const index = known[i];
+      const leaf = { body: item.submission.body, time, extra: item.submission.extra };
+      track(
+        index === undefined
+          ? answerWith(item, next++, leaf, false)
+          : reader.entry(index).then((stored) => answerWith(item, index, present(tree, index, stored), true)),
+        item,
+      );
+    }
+  }
+
+  async function answerWith(item: Waiting, index: bigint, leaf: Leaf, duplicate: boolean): Promise<void> {
+    const hash = duplicate ? leafHash(leaf.body) : item.leafHash;
+    const proof = await reader.proveInclusion(index);
+    // The last line of defence against a fault in this engine: an answer that does not verify never leaves.
+    verifyInclusion({
+      leafHash: hash,
+      index,
+      treeSize: proof.treeSize,
+      hashes: proof.hashes,
+      rootHash: proof.rootHash,
+    });
+    item.answer.resolve({ index, leafHash: hash, body: leaf.body, integratedTime: leaf.time, duplicate, ...proof });
+  }
+
+  // Answers are made beside the next batch; a failure concerns one entry, and `close` waits for all.
+  function track(work: Promise<void>, item: Waiting): void {
+    const tracked = work.catch(item.answer.reject).finally(() => answers.delete(tracked));
+    answers.add(tracked);
+  }
+
+  async function reload(): Promise<void> {
+    const loaded: TreeState = await loadTree(store, tree, signer).catch((error) => {
+      if (error instanceof StorageError && error.code === 'LOG_FORKED') broken = error;
+      throw error;
+    });
+    const published = state;
+    const extendsPublished =
+      loaded.head.treeSize >= published.head.treeSize &&
+      Buffer.compare(await rootAt(loaded, cache, published.head.treeSize), published.rootHash) === 0;
+    if (!extendsPublished) {
+      broken = forked(tree, `the store no longer holds what was answered up to size ${published.head.treeSize}`);
+      throw broken;
+    }
+    state = loaded;
+    stale = false;
+  }
+
+  async function close(): Promise<void> {
+    closing = true;
+    await sequencer;
+    await Promise.all(answers);
+  }
+
+  return { ...reader, origin: signer.origin, append, close };
+}
+
+interface Waiting {
+  readonly submission: Submission;
+  readonly leafHash: Uint8Array;
+  readonly identity: Uint8Array;
+  readonly bytes: number;
+  readonly answer: PromiseWithResolvers<Appended>;
+}
+
+function newLeaf({ submission, leafHash, identity }: Waiting, time: Date): NewLeaf {
+  const keys = [leafHash, ...(submission.searchKeys ?? [])];
+  if (submission.identity) keys.push(identity);
+  return { body: submission.body, time, extra: submission.extra, keys };
+}
+
+function present(tree: string, index: bigint, leaf: Leaf | undefined): Leaf {
+  if (!leaf) {
+    throw new StorageError('DATABASE_CORRUPT', `the log ${tree} cannot be used: entry ${index} is missing`, {
+      hint: 'restore the data directory from a backup that is not older than the last answer of the log',
+    });
+  }
+  return leaf;
+}
+
+function overloaded(why: string): StorageError {
+  return new StorageError('OVERLOADED', why, { hint: 'try again in a second' });
+}
