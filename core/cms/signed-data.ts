@@ -74,10 +74,8 @@ export function findAttribute(attributes: readonly Attribute[], oid: string): Ui
 }
 
 function readSignedData(fields: DerReader): SignedData {
-  // §5.1: 1 to 5, by what is inside; writers get it wrong and nothing depends on it.
   const version = fields.smallInteger();
-  if (version < 1 || version > 5) throw fail('version of SignedData unknown');
-  fields.set(); // The digest algorithms, for one-pass readers; each signer repeats its own.
+  const digestAlgorithms = readDigestAlgorithms(fields.set());
   const encapsulated = fields.sequence();
   const contentType = readOid(encapsulated);
   const contentWrapper = encapsulated.optionalConstructed(contextTag(0));
@@ -93,7 +91,21 @@ function readSignedData(fields: DerReader): SignedData {
     if (signerInfos.length === MAX_CMS_SIGNERS) throw fail(`more than ${MAX_CMS_SIGNERS} signers`);
     signerInfos.push(readSignerInfo(signers.sequence()));
   }
+  // §5.1: both follow from what is inside, so neither is a place to vary a signature without breaking it.
+  const isPlain = contentType === OID.data && signerInfos.every(({ signerId }) => signerId.kind !== 'subjectKeyId');
+  if (version !== (isPlain ? 1 : 3)) throw fail('version of SignedData wrong');
+  if (!signerInfos.every(({ digestAlgorithm }) => digestAlgorithms.includes(digestAlgorithm)))
+    throw fail('digest algorithm of a signer is not announced');
   return { contentType, content, certificates, signerInfos };
+}
+
+function readDigestAlgorithms(set: DerReader): string[] {
+  const algorithms: string[] = [];
+  while (!set.done) {
+    if (algorithms.length === MAX_CMS_SIGNERS) throw fail(`more than ${MAX_CMS_SIGNERS} digest algorithms`);
+    algorithms.push(readAlgorithm(set));
+  }
+  return algorithms;
 }
 
 function readCertificates(set: DerReader | undefined): Uint8Array[] {

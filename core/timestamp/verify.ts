@@ -93,17 +93,18 @@ function findSigner(
 ): { certificate: Certificate; intermediates: readonly Certificate[] } {
   const [leaf] = authority.chain;
   const known = authority.chain.filter((certificate) => certificate.isCa);
-  if (leaf !== undefined && !leaf.isCa) {
-    if (isSigner(timestamp.signer, leaf)) return { certificate: leaf, intermediates: known };
-    throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp is not of a trusted timestamp authority');
-  }
   const embedded = timestamp.certificates.map(parseCertificate);
-  const certificate = embedded.find((candidate) => isSigner(timestamp.signer, candidate));
-  if (certificate === undefined)
-    throw rejected(
-      'TIMESTAMP_UNTRUSTED',
-      'neither the timestamp nor the trusted root has the certificate of its signer',
-    );
+  const pointedTo = embedded.filter((candidate) => isSigner(timestamp.signer, candidate));
+  if (leaf !== undefined && !leaf.isCa) {
+    if (!isSigner(timestamp.signer, leaf))
+      throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp is not of a trusted timestamp authority');
+    if (!pointedTo.every((candidate) => equal(candidate.der, leaf.der)))
+      throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp carries another certificate in the name of its authority');
+    return { certificate: leaf, intermediates: known };
+  }
+  const [certificate, ...others] = pointedTo;
+  if (certificate === undefined || others.length > 0)
+    throw rejected('TIMESTAMP_UNTRUSTED', `timestamp carries ${pointedTo.length} certificates of its signer, not one`);
   return { certificate, intermediates: [...known, ...embedded.filter((candidate) => candidate.isCa)] };
 }
 

@@ -34,14 +34,22 @@ export function hashWithOid(dotted: string): HashName | undefined {
   return (Object.keys(HASH_OIDS) as HashName[]).find((name) => HASH_OIDS[name] === dotted);
 }
 
-/** AlgorithmIdentifier (RFC 5280 §4.1.1.2) without its parameters, which here are absent or NULL. */
+const ACCEPTED: ReadonlySet<string> = new Set([
+  ...SIGNATURE_ALGORITHMS.map((row) => row.oid),
+  ...Object.values(HASH_OIDS),
+  OID.rsaEncryption,
+]);
+
+/**
+ * The object identifier of an AlgorithmIdentifier (RFC 5280 §4.1.1.2). Accepted algorithms have no parameters or NULL; those of
+ * others have no meaning here. Errors: DER_INVALID.
+ */
 export function readAlgorithm(reader: DerReader): string {
   const inner = reader.sequence();
   const dotted = readOid(inner);
-  // RFC 4055 §5 wants NULL and has readers accept its absence; RFC 5758 and RFC 8410 want it absent, RFC 5754 §2 takes both.
+  // RFC 4055 §5 wants NULL and has readers accept its absence, RFC 5758 and RFC 8410 want absence, RFC 5754 §2 takes both.
   if (inner.tag === TAG.null) inner.null();
-  // Other parameters belong to algorithms that no verification accepts, so they need no meaning here.
-  else if (!inner.done) inner.element();
+  else if (!inner.done && !ACCEPTED.has(dotted)) inner.element();
   inner.end();
   return dotted;
 }
