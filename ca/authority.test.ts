@@ -13,7 +13,7 @@ import { parseSctList, verifyEmbeddedScts } from '../core/x509/sct.ts';
 import { createCertificateAuthority } from './authority.ts';
 import { createCaChain } from './chain.ts';
 import { type Issuer, issuerTable } from './issuers.ts';
-import { memoryCtLog, random, signToken } from './testing.ts';
+import { loadPeculiarX509, memoryCtLog, random, signToken } from './testing.ts';
 
 const NOW = new Date('2026-03-01T12:00:00.750Z');
 const SECONDS = Math.floor(NOW.getTime() / 1000);
@@ -134,7 +134,7 @@ describe('POST /api/v2/signingCert', () => {
     expect(native.checkIssued(new X509Certificate(intermediate.der))).toBe(true);
     expect(native.ca).toBe(false);
 
-    const { X509Certificate: Peculiar, AuthorityKeyIdentifierExtension } = await import('@peculiar/x509');
+    const { X509Certificate: Peculiar, AuthorityKeyIdentifierExtension } = await loadPeculiarX509();
     const peculiar = new Peculiar(new Uint8Array(leaf.der));
     expect(
       await peculiar.verify({
@@ -152,7 +152,7 @@ describe('POST /api/v2/signingCert', () => {
   test('the precertificate in the log is the certificate with the poison for its SCTs', async () => {
     const { post, log } = authority();
     const [leaf] = (await certificatesOf(await post('/api/v2/signingCert', v2Body()))) as [Certificate];
-    const { X509Certificate: Peculiar } = await import('@peculiar/x509');
+    const { X509Certificate: Peculiar } = await loadPeculiarX509();
     const [logged] = log.logged as [Uint8Array];
     const precertificate = new Peculiar(new Uint8Array(logged));
     expect(precertificate.extensions.map(({ type }) => type).at(-1)).toBe(OID.precertificatePoison);
@@ -200,7 +200,7 @@ describe('POST /api/v2/signingCert', () => {
   });
 
   test('a certificate signing request proves possession, and nothing else of it is used', async () => {
-    const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await import('@peculiar/x509');
+    const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await loadPeculiarX509();
     const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
     const request = await Pkcs10CertificateRequestGenerator.create({
       name: 'CN=root@localhost',
@@ -462,7 +462,7 @@ describe('requests that are refused as the reference refuses them', () => {
     });
 
   test('signing request changed after signing', async () => {
-    const { Pkcs10CertificateRequestGenerator } = await import('@peculiar/x509');
+    const { Pkcs10CertificateRequestGenerator } = await loadPeculiarX509();
     const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
     const der = new Uint8Array(
       (

@@ -123,7 +123,12 @@ function claimText(token: TokenClaims, name: string): string | undefined {
 }
 
 function gitlabRef(claims: TokenClaims): string {
-  const kind = { branch: 'heads', tag: 'tags' }[String(claims['ref_type'])];
-  if (kind === undefined) throw new IdentityError('IDENTITY_TOKEN_INVALID', 'claim ref_type is neither branch nor tag');
-  return `refs/${kind}/${String(claims['ref'])}`;
+  switch (claims['ref_type']) {
+    case 'branch':
+      return `refs/heads/${claims['ref']}`;
+    case 'tag':
+      return `refs/tags/${claims['ref']}`;
+    default:
+      throw new IdentityError('IDENTITY_TOKEN_INVALID', 'claim ref_type is neither branch nor tag');
+  }
 }
