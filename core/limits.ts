@@ -23,6 +23,8 @@ export const MAX_PROOF_HASHES = 128;
 export const MAX_NOTE_SIGNATURES = 100;
 /** Bytes of a signed note: three text lines and MAX_NOTE_SIGNATURES lines of up to 4 KiB (post-quantum cosignatures). */
 export const MAX_NOTE_BYTES = 512 * 1024;
+/** Seconds since 1970 of a log's integrated time: 9999-12-31T23:59:59Z, the last that RFC 3339 can write. */
+export const MAX_UNIX_SECONDS = 253_402_300_799n;
 /** Entries of a log: int64 of the wire format. */
 export const MAX_LOG_SIZE = 2n ** 63n - 1n;
 
