@@ -1,6 +1,6 @@
 import type { TransparencyLogEntry } from '../bundle/bundle.ts';
 import { parseEntryBody, serializeHashedRekordV001 } from '../bundle/entry.ts';
-import { parseBase64, parseHex, parseUtf8, serializeBase64 } from '../bytes/bytes.ts';
+import { parseBase64, parseHex, serializeBase64, serializeUtf8 } from '../bytes/bytes.ts';
 import { Fields } from '../bytes/fields.ts';
 import type { Json } from '../bytes/json.ts';
 import { serializeEnvelope } from '../dsse/envelope.ts';
@@ -49,14 +49,17 @@ function proposedEntry({ content, verifier }: Submission): Uint8Array | string {
   const pem = verifierPem(verifier);
   if (content.kind === 'message') {
     const { hash, digest, signature } = content;
-    return serializeHashedRekordV001({ hash, digest, signature, publicKeyPem: parseUtf8(pem) });
+    return serializeHashedRekordV001({ hash, digest, signature, publicKeyPem: pem });
   }
   // dsse 0.0.1: the log takes the envelope as text and stores its hashes and signatures only.
   return JSON.stringify({
     apiVersion: '0.0.1',
     kind: 'dsse',
     spec: {
-      proposedContent: { envelope: serializeEnvelope(content.envelope), verifiers: [serializeBase64(pem)] },
+      proposedContent: {
+        envelope: serializeEnvelope(content.envelope),
+        verifiers: [serializeBase64(serializeUtf8(pem))],
+      },
     },
   });
 }

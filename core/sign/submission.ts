@@ -1,4 +1,3 @@
-import { serializeUtf8 } from '../bytes/bytes.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { type PublicKey, serializePublicKeyPem } from '../crypto/public-key.ts';
 import type { Envelope } from '../dsse/envelope.ts';
@@ -30,10 +29,8 @@ export function verifierKey(verifier: Verifier): PublicKey {
 }
 
 /** The verifier as Rekor v1 wants it: PEM with its final newline. */
-export function verifierPem(verifier: Verifier): Uint8Array {
-  return serializeUtf8(
-    verifier.kind === 'certificate'
-      ? serializeCertificatePem(verifier.certificate)
-      : serializePublicKeyPem(verifier.key),
-  );
+export function verifierPem(verifier: Verifier): string {
+  return verifier.kind === 'certificate'
+    ? serializeCertificatePem(verifier.certificate)
+    : serializePublicKeyPem(verifier.key);
 }

@@ -2,7 +2,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { ServiceError } from '../errors.ts';
 import { serializeTimestampRequest } from '../timestamp/request.ts';
 import { parseTimestampResponse } from '../timestamp/response.ts';
-import { type TimestampAuthority, verifyTimestamp } from '../timestamp/verify.ts';
+import { type TimestampAuthority, verifySignedTimestamp } from '../timestamp/verify.ts';
 import { type Http, type HttpRequest, readAnswer, request } from './http.ts';
 
 const SERVICE = 'the timestamp authority';
@@ -42,7 +42,7 @@ export async function fetchTimestamp(
       hint: 'something between here and the timestamp authority may be replaying answers',
     });
   }
-  verifyTimestamp(body, signature, authorities);
+  verifySignedTimestamp(timestamp, signature, authorities);
   return body;
 }
 
