@@ -1,0 +1,181 @@
+import { afterAll, beforeEach, describe, expect, test } from 'bun:test';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HallmarkError } from './errors.ts';
+import { acquireLock, makeFolder, readFileBounded, withLock, writeFileAtomic } from './files.ts';
+
+const base = mkdtempSync(join(tmpdir(), 'hallmark-files-'));
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+let dir = base;
+beforeEach(() => {
+  dir = mkdtempSync(join(base, 'case-'));
+});
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function failure(run: () => unknown): HallmarkError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof HallmarkError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('readFileBounded', () => {
+  test('reads a file of exactly the allowed size', () => {
+    writeFileSync(join(dir, 'f'), 'abc');
+    expect(readFileBounded(join(dir, 'f'), 3, 'bundle')).toEqual(bytes('abc'));
+  });
+
+  test('reads a file larger than one chunk', () => {
+    const content = new Uint8Array(200_000).map((_, i) => i % 251);
+    writeFileSync(join(dir, 'f'), content);
+    expect(Buffer.compare(readFileBounded(join(dir, 'f'), 1_000_000, 'bundle'), content)).toBe(0);
+  });
+
+  test('reads a pipe, whose size is unknown', () => {
+    const pipe = join(dir, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    const writer = Bun.spawn(['sh', '-c', `printf abc > '${pipe}'`]);
+    expect(readFileBounded(pipe, 10, 'bundle')).toEqual(bytes('abc'));
+    writer.kill();
+  });
+
+  test('missing file: INPUT_MISSING with a remedy', () => {
+    const error = failure(() => readFileBounded(join(dir, 'none'), 10, 'bundle'));
+    expect(error.code).toBe('INPUT_MISSING');
+    expect(error.message).toContain('bundle');
+    expect(error.hint).toContain('ls');
+  });
+
+  test('a folder in place of a file: INPUT_UNREADABLE', () => {
+    expect(failure(() => readFileBounded(dir, 10, 'bundle')).code).toBe('INPUT_UNREADABLE');
+  });
+
+  test('one byte too many: INPUT_TOO_LARGE', () => {
+    writeFileSync(join(dir, 'f'), 'abcd');
+    expect(failure(() => readFileBounded(join(dir, 'f'), 3, 'bundle')).code).toBe('INPUT_TOO_LARGE');
+  });
+
+  test('endless device: INPUT_TOO_LARGE instead of memory without end', () => {
+    expect(failure(() => readFileBounded('/dev/zero', 100_000, 'bundle')).code).toBe('INPUT_TOO_LARGE');
+  });
+});
+
+describe('writeFileAtomic', () => {
+  test('writes with the mode, replaces, and leaves no temporary file', () => {
+    const path = join(dir, 'f');
+    writeFileAtomic(path, 'old', 0o600);
+    writeFileAtomic(path, bytes('new'), 0o600);
+    expect(readFileSync(path, 'utf8')).toBe('new');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+
+  test('follows a symbolic link and keeps it', () => {
+    writeFileSync(join(dir, 'real'), 'old');
+    symlinkSync('real', join(dir, 'link'));
+    writeFileAtomic(join(dir, 'link'), 'new', 0o644);
+    expect(readFileSync(join(dir, 'real'), 'utf8')).toBe('new');
+  });
+
+  test('writes to a device without replacing it', () => {
+    symlinkSync('/dev/null', join(dir, 'null'));
+    writeFileAtomic(join(dir, 'null'), 'x', 0o644);
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+    expect(statSync(join(dir, 'null')).isCharacterDevice()).toBe(true);
+  });
+
+  test('existing file when refused: FILE_EXISTS, content kept', () => {
+    const path = join(dir, 'f');
+    writeFileAtomic(path, 'old', 0o644, 'refuse');
+    expect(failure(() => writeFileAtomic(path, 'new', 0o644, 'refuse')).code).toBe('FILE_EXISTS');
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+
+  test('missing folder: FILE_UNWRITABLE names mkdir', () => {
+    const error = failure(() => writeFileAtomic(join(dir, 'no', 'f'), 'x', 0o644));
+    expect(error.code).toBe('FILE_UNWRITABLE');
+    expect(error.hint).toContain('mkdir -p');
+  });
+
+  test('a file in place of the folder: FILE_UNWRITABLE', () => {
+    writeFileSync(join(dir, 'f'), '');
+    expect(failure(() => writeFileAtomic(join(dir, 'f', 'g'), 'x', 0o644)).code).toBe('FILE_UNWRITABLE');
+    expect(failure(() => makeFolder(join(dir, 'f', 'g'), 0o755)).code).toBe('FILE_UNWRITABLE');
+  });
+});
+
+describe('makeFolder', () => {
+  test('makes parents, and a private folder private even if it was not', () => {
+    mkdirSync(join(dir, 'a'), { mode: 0o755 });
+    makeFolder(join(dir, 'a'), 0o700);
+    makeFolder(join(dir, 'b', 'c'), 0o755);
+    expect(statSync(join(dir, 'a')).mode & 0o777).toBe(0o700);
+    expect(existsSync(join(dir, 'b', 'c'))).toBe(true);
+  });
+});
+
+describe('locks', () => {
+  const script = (then: string): string =>
+    `import { acquireLock } from ${JSON.stringify(join(import.meta.dir, 'files.ts'))};
+     try { acquireLock(process.argv[1]); ${then} } catch (error) { console.log(error.code); }`;
+  const other = (path: string): string =>
+    spawnSync(process.execPath, ['-e', script(`console.log('taken')`), path], { encoding: 'utf8' }).stdout.trim();
+
+  test('held by this process: another process gets LOCK_HELD, and the lock once it is released', async () => {
+    const path = join(dir, '.lock');
+    const seen = await withLock(path, () => other(path));
+    expect(seen).toBe('LOCK_HELD');
+    expect(other(path)).toBe('taken');
+  });
+
+  test('held twice in one process: LOCK_HELD with a remedy', () => {
+    const path = join(dir, '.lock');
+    const lock = acquireLock(path);
+    const error = failure(() => acquireLock(path));
+    expect([error.code, error.hint?.includes(path)]).toEqual(['LOCK_HELD', true]);
+    lock.release();
+    acquireLock(path).release();
+  });
+
+  test('killed holder: the lock is free at once', async () => {
+    const path = join(dir, '.lock');
+    const holder = Bun.spawn(
+      [process.execPath, '-e', script(`console.log('taken'); setInterval(() => {}, 1e6);`), path],
+      {
+        stdout: 'pipe',
+      },
+    );
+    const { value } = await holder.stdout.getReader().read();
+    expect(new TextDecoder().decode(value).trim()).toBe('taken');
+    expect(failure(() => acquireLock(path)).code).toBe('LOCK_HELD');
+    holder.kill('SIGKILL');
+    await holder.exited;
+    acquireLock(path).release();
+  });
+
+  test('a failing task releases the lock', async () => {
+    const path = join(dir, '.lock');
+    await expect(withLock(path, () => Promise.reject(new Error('task')))).rejects.toThrow('task');
+    acquireLock(path).release();
+  });
+
+  test('folder missing: FILE_UNWRITABLE', () => {
+    expect(failure(() => acquireLock(join(dir, 'no', '.lock'))).code).toBe('FILE_UNWRITABLE');
+  });
+});
