@@ -18,7 +18,10 @@ export function includes(set: CharacterSet, character: number): boolean {
   return set.ranges.some(([lo, hi]) => lo <= character && character <= hi) !== set.negated;
 }
 
-const one = (character: string): CharacterRange => [character.codePointAt(0) as number, character.codePointAt(0) as number];
+const one = (character: string): CharacterRange => [
+  character.codePointAt(0) as number,
+  character.codePointAt(0) as number,
+];
 const range = (lo: string, hi: string): CharacterRange => [lo.codePointAt(0) as number, hi.codePointAt(0) as number];
 
 const LAST_CODE_POINT = 0x10ffff;
@@ -132,7 +135,7 @@ function atom(reader: Reader, depth: number): PatternNode {
     case '$':
       return { kind: 'end' };
     case '\\':
-      return { kind: 'character', set: escape(reader) };
+      return { kind: 'character', set: classEscape(reader) };
     case '*':
     case '+':
     case '?':
@@ -143,7 +146,7 @@ function atom(reader: Reader, depth: number): PatternNode {
   }
 }
 
-function escape(reader: Reader): CharacterSet {
+function classEscape(reader: Reader): CharacterSet {
   const character = reader.next();
   const ranges = CLASSES[character.toLowerCase()];
   if (ranges !== undefined) return { negated: character !== character.toLowerCase(), ranges };
@@ -174,7 +177,7 @@ function characterClass(reader: Reader): CharacterSet {
 
 function classItem(reader: Reader): CharacterSet {
   const character = reader.next();
-  return character === '\\' ? escape(reader) : { negated: false, ranges: [one(character)] };
+  return character === '\\' ? classEscape(reader) : { negated: false, ranges: [one(character)] };
 }
 
 function single(reader: Reader, set: CharacterSet): number {

@@ -41,7 +41,30 @@ describe('agrees with the regular expressions of the runtime', () => {
     'x[a\\]-]y',
     '(a?){3}a{3}',
   ];
-  const TEXTS = ['', 'a', 'b', 'ab', 'abc', 'aab', 'bcd', 'abab', 'ac', 'bc', 'aaa', 'aaaa', 'abcabc', '1.25', 'xay', 'x]y', 'x-y', 'foo-', 'foo- ', '-b', 'xb', 'd'];
+  const TEXTS = [
+    '',
+    'a',
+    'b',
+    'ab',
+    'abc',
+    'aab',
+    'bcd',
+    'abab',
+    'ac',
+    'bc',
+    'aaa',
+    'aaaa',
+    'abcabc',
+    '1.25',
+    'xay',
+    'x]y',
+    'x-y',
+    'foo-',
+    'foo- ',
+    '-b',
+    'xb',
+    'd',
+  ];
   test.each(SOURCES)('%s', (source) => {
     const pattern = parsePattern(source);
     const reference = new RegExp(`^(?:${source})$`);

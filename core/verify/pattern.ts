@@ -1,6 +1,6 @@
 import { InputError } from '../errors.ts';
 import { MAX_PATTERN_CHARS, MAX_PATTERN_STATES, MAX_PATTERN_TEXT_CHARS } from '../limits.ts';
-import { type CharacterSet, includes, parsePatternSyntax, type PatternNode } from './pattern-syntax.ts';
+import { type CharacterSet, includes, type PatternNode, parsePatternSyntax } from './pattern-syntax.ts';
 
 /** A compiled regular expression that matches whole texts only. */
 export interface Pattern {

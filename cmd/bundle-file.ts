@@ -1,0 +1,60 @@
+import { statSync } from 'node:fs';
+import { type Bundle, parseBundle } from '../core/bundle/bundle.ts';
+import { InputError, UsageError, VerificationError } from '../core/errors.ts';
+import { readFileBounded, readStdinBounded } from '../core/files.ts';
+import { MAX_BUNDLE_BYTES } from '../core/limits.ts';
+import { parseDigestReference } from './artifact.ts';
+
+/** What `hallmark sign` adds to a file's name for its bundle. */
+export const BUNDLE_SUFFIX = '.sigstore.json';
+
+/**
+ * The bundle of an artifact: the one that is named, else the one beside the file. NO_SIGNATURE if there is none there,
+ * USAGE if there is no telling where; else the errors of `readBundle`.
+ */
+export function readBundleOf(artifact: string, named: string | undefined): { bundle: Bundle; path: string } {
+  if (named !== undefined) {
+    if (named === '-' && artifact === '-') throw new UsageError('artifact and bundle cannot both be on standard input');
+    return { bundle: readBundle(named), path: named };
+  }
+  if (artifact === '-' || parseDigestReference(artifact) !== undefined) {
+    throw new UsageError('there is no file name to find the bundle by', {
+      hint: `hallmark verify ${artifact} --bundle FILE${BUNDLE_SUFFIX} ...`,
+    });
+  }
+  const path = `${artifact}${BUNDLE_SUFFIX}`;
+  if (sizeOf(artifact) !== undefined && sizeOf(path) === undefined) {
+    throw new VerificationError('NO_SIGNATURE', 'parse', `${artifact} has no signature beside it (${path})`, {
+      hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${artifact}`,
+    });
+  }
+  if (sizeOf(artifact) === undefined) {
+    throw new InputError('INPUT_MISSING', `${artifact} does not exist`, {
+      hint: 'name a file that exists, or give its digest as sha256:HEX with --bundle',
+    });
+  }
+  return { bundle: readBundle(path), path };
+}
+
+/** Reads and parses a bundle file, or `-` for standard input. INPUT_*, BUNDLE_*. */
+export function readBundle(path: string): Bundle {
+  const size = path === '-' ? undefined : sizeOf(path);
+  if (size !== undefined && size > MAX_BUNDLE_BYTES) {
+    throw new InputError('INPUT_TOO_LARGE', `bundle ${path} is larger than ${MAX_BUNDLE_BYTES} bytes`, {
+      hint: 'is it the right file? Bundles are a few kilobytes',
+    });
+  }
+  const bytes =
+    path === '-' ? readStdinBounded(MAX_BUNDLE_BYTES, 'bundle') : readFileBounded(path, MAX_BUNDLE_BYTES, 'bundle');
+  return parseBundle(bytes);
+}
+
+/** Bytes of a file, undefined if there is none; for what has no size, as a pipe, 0. */
+function sizeOf(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.size;
+  } catch {
+    // Unreadable folders are left to the read itself, which says what is wrong.
+    return 0;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Bundle } from '../bundle/bundle.ts';
+import { DIGEST_BYTES, type HashName } from '../crypto/hash.ts';
+import type { PublicKey } from '../crypto/public-key.ts';
+import { parseStatement } from '../dsse/statement.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import { signatureHashes } from './signature-hash.ts';
+
+/** What a signature should be about, by its digests: those of `requiredHashes`, or as many of them as are known. */
+export interface Artifact {
+  readonly digests: Partial<Record<HashName, Uint8Array>>;
+  /** The whole artifact. Called only for pure Ed25519, which is not over a digest. */
+  readonly bytes?: () => Uint8Array;
+}
+
+/**
+ * The hashes by which the bundle may refer to its artifact, so that one pass over a file computes them all. `key` is the
+ * policy's, for a bundle without a certificate. STATEMENT_INVALID, CERTIFICATE_INVALID.
+ */
+export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
+  const { content, material } = bundle;
+  if (content.kind === 'dsse') {
+    const { subjects } = parseStatement(content.envelope.payload);
+    const named = (Object.keys(DIGEST_BYTES) as HashName[]).filter((hash) =>
+      subjects.some(({ digest }) => Object.hasOwn(digest, hash)),
+    );
+    return named.length > 0 ? named : ['sha256'];
+  }
+  const [leaf] = material.kind === 'certificates' ? material.certificates : [];
+  const signer = leaf === undefined ? key : parseCertificate(leaf).publicKey;
+  const hashes = new Set(signer === undefined ? (['sha256'] as const) : signatureHashes(signer));
+  if (content.digest !== undefined) hashes.add(content.digest.hash);
+  return [...hashes];
+}

@@ -1,0 +1,68 @@
+import type { Bundle } from '../bundle/bundle.ts';
+import { equal } from '../bytes/bytes.ts';
+import type { PublicKey } from '../crypto/public-key.ts';
+import { VerificationError } from '../errors.ts';
+import { type Certificate, parseCertificate } from '../x509/certificate.ts';
+import type { Validity } from '../x509/validity.ts';
+import type { IdentityPolicy } from './identity.ts';
+
+/** The signature has to be by this key. `validFor`: when it was in use, for keys that are published with a period. */
+export interface KeyPolicy {
+  readonly key: PublicKey;
+  readonly validFor?: Validity;
+}
+
+/** Whose signature is wanted. */
+export type Policy = IdentityPolicy | KeyPolicy;
+
+/** Whose signature it has to be: the policy's key, or the holder of the bundle's certificate, unverified as yet. */
+export type Signer =
+  | { readonly kind: 'key'; readonly key: PublicKey; readonly policy: KeyPolicy }
+  | {
+      readonly kind: 'certificate';
+      readonly key: PublicKey;
+      readonly certificate: Certificate;
+      readonly policy: IdentityPolicy;
+    };
+
+/** The signer that both the policy and the bundle's verification material speak of. KEY_MISMATCH, CERTIFICATE_*. */
+export function requireSigner(bundle: Bundle, policy: Policy): Signer {
+  const { material } = bundle;
+  if ('key' in policy) {
+    if (material.kind === 'publicKey') return { kind: 'key', key: policy.key, policy };
+    throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a certificate, not with the given key', {
+      evidence: 'verificationMaterial',
+      hint: 'verify with --certificate-identity and --certificate-oidc-issuer instead of --key',
+    });
+  }
+  if (material.kind === 'publicKey') {
+    throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a key, which proves no identity', {
+      evidence: 'verificationMaterial.publicKey',
+      hint: 'verify with --key FILE instead of an identity',
+    });
+  }
+  const [leaf, ...issuers] = material.certificates.map((der) => parseCertificate(der));
+  if (leaf === undefined) throw new Error('internal: a bundle without a certificate passed the parser');
+  requireIssuingOrder(bundle, [leaf, ...issuers]);
+  return { kind: 'certificate', key: leaf.publicKey, certificate: leaf, policy };
+}
+
+// The bundle's chain is not used (trust comes from the trusted root alone), but a wrong one is a malformed bundle: each
+// certificate has issued the one before it (RFC 8446 §4.4.2), and no root is among them. Version 0.1 is let off the second,
+// as the first clients added the root.
+function requireIssuingOrder(bundle: Bundle, chain: readonly Certificate[]): void {
+  chain.forEach((certificate, i) => {
+    const subject = chain[i - 1];
+    const misplaced = subject !== undefined && !equal(subject.issuerName, certificate.subjectName);
+    const selfIssued = i > 0 && equal(certificate.issuerName, certificate.subjectName);
+    if (!misplaced && !(selfIssued && bundle.version !== '0.1')) return;
+    throw new VerificationError(
+      'CERTIFICATE_UNTRUSTED',
+      'certificate',
+      misplaced
+        ? `certificate ${i} of the chain did not issue certificate ${i - 1}`
+        : 'the chain contains a root certificate',
+      { evidence: `verificationMaterial.x509CertificateChain.certificates[${i}]` },
+    );
+  });
+}

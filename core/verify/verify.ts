@@ -1,0 +1,97 @@
+import type { Bundle } from '../bundle/bundle.ts';
+import type { HashName } from '../crypto/hash.ts';
+import { keyFingerprint } from '../crypto/public-key.ts';
+import type { Statement } from '../dsse/statement.ts';
+import { VerificationError } from '../errors.ts';
+import type { TrustedRoot } from '../trust/trusted-root.ts';
+import type { Certificate } from '../x509/certificate.ts';
+import { type FulcioClaims, fulcioClaims } from '../x509/fulcio.ts';
+import { isValidAt } from '../x509/validity.ts';
+import type { Artifact } from './artifact.ts';
+import { verifyCertificate } from './certificate.ts';
+import { requireOneSignature } from './content.ts';
+import { type Identity, requireIdentity } from './identity.ts';
+import { type VerifiedLogEntry, verifyLogEntries } from './log-entry.ts';
+import { verifySignature } from './signature.ts';
+import { type KeyPolicy, type Policy, requireSigner } from './signer.ts';
+import { requiredThresholds, type Thresholds } from './thresholds.ts';
+import { type VerifiedTime, verifyTimes } from './times.ts';
+
+export interface VerifyOptions {
+  readonly trustedRoot: TrustedRoot;
+  readonly policy: Policy;
+  readonly artifact: Artifact;
+  /** The predicate type URI that an attestation has to have; with it a plain signature is refused. */
+  readonly predicateType?: string;
+  /** The latest instant at which the signature can have been made; counts only where the bundle proves none. */
+  readonly now: Date;
+  /** More than what the trusted root calls for (thresholds.ts). */
+  readonly thresholds?: Partial<Thresholds>;
+}
+
+export type VerifiedSigner =
+  | ({ readonly kind: 'certificate'; readonly claims: FulcioClaims; readonly certificate: Certificate } & Identity)
+  /** `fingerprint`: SHA-256 of the key's SPKI. */
+  | { readonly kind: 'key'; readonly fingerprint: Uint8Array };
+
+declare const verified: unique symbol;
+
+/** Everything in it was verified, and only `verifyBundle` makes one. */
+export interface VerifiedBundle {
+  readonly [verified]: true;
+  readonly signer: VerifiedSigner;
+  readonly times: readonly VerifiedTime[];
+  readonly logEntries: readonly VerifiedLogEntry[];
+  readonly artifact: { readonly hash: HashName; readonly digest: Uint8Array };
+  /** Of an attestation; undefined for a plain signature. */
+  readonly statement: Statement | undefined;
+}
+
+/**
+ * Verifies a parsed bundle, in the order of the Sigstore client specification §4, with nothing but its arguments: no network,
+ * no clock. Throws VerificationError, or InputError for a part that is malformed; returns what is proven.
+ */
+export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBundle {
+  const { trustedRoot, policy, artifact } = options;
+  const required = requiredThresholds(trustedRoot, policy, options.thresholds);
+  const content = requireOneSignature(bundle);
+  const signer = requireSigner(bundle, policy);
+
+  // 1. Times: when the signature existed. A certificate's key is short-lived, so it needs one (§4.2).
+  const times = verifyTimes(bundle, content.signature, trustedRoot, {
+    any: signer.kind === 'certificate',
+    timestampAuthorities: required.timestampAuthorities,
+  });
+  const instants = times.length > 0 ? times.map(({ time }) => time) : [options.now];
+
+  // 2. Certificate, at each of these times, and its SCTs (§4.3, §4.4); or the period of the key.
+  if (signer.kind === 'certificate') verifyCertificate(signer.certificate, instants, trustedRoot, required);
+  else requireKeyInUse(signer.policy, instants);
+
+  // 3. Log entries, each compared with signature, key and digest (§4.5, §4.6).
+  const logEntries = verifyLogEntries(bundle, { content, signer, artifact }, trustedRoot.tlogs, instants, required);
+
+  // 4. Signature, artifact, and statement (§4.8).
+  const { statement, ...signed } = verifySignature(content, signer.key, artifact, options.predicateType);
+
+  // 5. Identity (§4.7), last, so that what it reports is known to be genuine.
+  const verifiedSigner: VerifiedSigner =
+    signer.kind === 'certificate'
+      ? {
+          kind: 'certificate',
+          ...requireIdentity(signer.certificate, signer.policy),
+          claims: fulcioClaims(signer.certificate),
+          certificate: signer.certificate,
+        }
+      : { kind: 'key', fingerprint: keyFingerprint(signer.key) };
+
+  return { signer: verifiedSigner, times, logEntries, artifact: signed, statement } as unknown as VerifiedBundle;
+}
+
+function requireKeyInUse({ validFor }: KeyPolicy, instants: readonly Date[]): void {
+  const outside = validFor && instants.find((at) => !isValidAt(validFor, at));
+  if (outside === undefined) return;
+  throw new VerificationError('KEY_EXPIRED', 'certificate', `the key was not in use at ${outside.toISOString()}`, {
+    evidence: 'verificationMaterial.publicKey',
+  });
+}
