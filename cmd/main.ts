@@ -94,5 +94,7 @@ function oneLine(text: string): string {
 }
 
 if (import.meta.main) {
-  process.exitCode = await main(process.argv.slice(2), processCli());
+  void main(process.argv.slice(2), processCli()).then((code) => {
+    process.exitCode = code;
+  });
 }
