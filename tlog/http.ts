@@ -1,0 +1,108 @@
+import type { Json } from '../core/bytes/json.ts';
+import { InputError, StorageError, VerificationError } from '../core/errors.ts';
+
+/** Who sent a request. */
+export interface Peer {
+  readonly address: string;
+  readonly loopback: boolean;
+}
+
+/** A request answered with an HTTP error: the message goes to the client as it is. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** One way in: `path` is matched with the whole path; its groups are passed on. */
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: RegExp;
+  readonly answer: (request: Request, url: URL, groups: readonly string[]) => Promise<Response> | Response;
+}
+
+/** How a front end words its errors. */
+export type ErrorAnswer = (status: number, message: string, headers: Readonly<Record<string, string>>) => Response;
+
+/**
+ * Answers a request by the first route that fits; undefined if no route knows the path. What a route throws becomes an
+ * answer of the front end's form; `onFault` gets what a client must not see.
+ */
+export function createDispatcher(
+  routes: readonly Route[],
+  errorAnswer: ErrorAnswer,
+  onFault: (error: unknown) => void,
+): (request: Request, url: URL) => Promise<Response> | undefined {
+  return (request, url) => {
+    const known = routes.flatMap((route) => {
+      const match = route.path.exec(url.pathname);
+      return match ? [{ route, groups: match.slice(1) }] : [];
+    });
+    if (known.length === 0) return undefined;
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const found = known.find(({ route }) => route.method === method);
+    if (!found) {
+      const allow = known.map(({ route }) => route.method).join(', ');
+      return Promise.resolve(errorAnswer(405, 'method not allowed', { Allow: allow }));
+    }
+    return answer(request, url, found.route, found.groups, errorAnswer, onFault);
+  };
+}
+
+async function answer(
+  request: Request,
+  url: URL,
+  route: Route,
+  groups: readonly string[],
+  errorAnswer: ErrorAnswer,
+  onFault: (error: unknown) => void,
+): Promise<Response> {
+  try {
+    return await route.answer(request, url, groups);
+  } catch (error) {
+    if (error instanceof Refusal) return errorAnswer(error.status, error.message, error.headers);
+    if (error instanceof InputError || error instanceof VerificationError) return errorAnswer(400, error.message, {});
+    if (error instanceof StorageError) {
+      if (error.code !== 'OVERLOADED') onFault(error);
+      const message = error.code === 'OVERLOADED' ? error.message : 'the log cannot be used at the moment';
+      return errorAnswer(503, message, { 'Retry-After': '1' });
+    }
+    onFault(error);
+    return errorAnswer(500, 'internal error', {});
+  }
+}
+
+/** The whole body, at most `max` bytes; 413 beyond. */
+export async function readBody(request: Request, max: number): Promise<Uint8Array> {
+  const tooLarge = () => new Refusal(413, `the request is larger than ${max} bytes`);
+  const announced = request.headers.get('content-length');
+  if (announced !== null) {
+    if (Number(announced) > max) throw tooLarge();
+    const body = new Uint8Array(await request.arrayBuffer());
+    if (body.length > max) throw tooLarge();
+    return body;
+  }
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body ?? []) {
+    length += part.length;
+    if (length > max) throw tooLarge();
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+export function jsonAnswer(status: number, body: Json, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json', ...headers } });
+}
+
+/** Hands a value that fits a JSON number to JSON: indexes and sizes of a log stay far below 2^53. */
+export function jsonInteger(value: bigint): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new Error('internal: integer beyond the range of JSON numbers');
+  return number;
+}

@@ -1,0 +1,214 @@
+import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
+import { equal, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
+import { Fields } from '../core/bytes/fields.ts';
+import { type Json, parseJson } from '../core/bytes/json.ts';
+import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
+import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
+import { InputError } from '../core/errors.ts';
+import { MAX_LOG_REQUEST_BYTES, MAX_LOG_SIZE, MAX_LOOKUP_REQUEST_BYTES, MAX_RETRIEVE_ENTRIES } from '../core/limits.ts';
+import { leafHash } from '../core/merkle/tree.ts';
+import { parseEntryId, serializeEntryId } from './entry-id.ts';
+import { createDispatcher, jsonAnswer, jsonInteger, Refusal, type Route, readBody } from './http.ts';
+import type { Log } from './log.ts';
+import type { InclusionProof } from './log-reader.ts';
+import { requireProposal } from './proposal-v1.ts';
+import { searchIndex } from './search-v1.ts';
+import type { Leaf } from './store.ts';
+
+export interface RekorV1Options {
+  readonly log: Log;
+  readonly key: PrivateKey;
+  readonly treeId: bigint;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
+export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
+  const logId = keyFingerprint(key.publicKey);
+
+  /** POST /api/v1/log/entries */
+  async function createEntry(request: Request): Promise<Response> {
+    const { body, searchKeys } = requireProposal(parseJson(await readBody(request, MAX_LOG_REQUEST_BYTES)));
+    const appended = await log.append({ body, searchKeys });
+    const id = serializeEntryId(treeId, appended.leafHash);
+    const location = `/api/v1/log/entries/${id}`;
+    if (appended.duplicate) {
+      throw new Refusal(409, `an equivalent entry already exists in the transparency log with UUID ${id}`, {
+        Location: location,
+      });
+    }
+    const entry = logEntry(appended.index, { body, time: appended.integratedTime }, appended);
+    return jsonAnswer(201, entry, { ETag: id, Location: location });
+  }
+
+  /** GET /api/v1/log/entries?logIndex=N */
+  async function getEntryByIndex(url: URL): Promise<Response> {
+    const index = decimal(url, 'logIndex');
+    if (index === undefined) throw new Refusal(422, 'logIndex in query is required');
+    const found = await entryAt(index);
+    return found ? jsonAnswer(200, found) : notFound();
+  }
+
+  /** GET /api/v1/log/entries/{id} */
+  async function getEntryById(id: string): Promise<Response> {
+    const index = await indexOfId(id);
+    const found = index === undefined ? undefined : await entryAt(index);
+    return found ? jsonAnswer(200, found) : notFound();
+  }
+
+  /** POST /api/v1/log/entries/retrieve: what is not found is left out. */
+  async function retrieveEntries(request: Request): Promise<Response> {
+    const fields = new Fields(parseJson(await readBody(request, MAX_LOG_REQUEST_BYTES)), '', 'FIELD_INVALID');
+    const ids = fields.array('entryUUIDs', Number.MAX_SAFE_INTEGER);
+    const indexes = fields.array('logIndexes', Number.MAX_SAFE_INTEGER);
+    const proposals = fields.array('entries', Number.MAX_SAFE_INTEGER);
+    const asked = ids.length + indexes.length + proposals.length;
+    if (asked === 0 || asked > MAX_RETRIEVE_ENTRIES) {
+      throw new Refusal(422, `1 to ${MAX_RETRIEVE_ENTRIES} entries can be asked for at once`);
+    }
+    const wanted: (bigint | undefined)[] = [];
+    for (const id of ids) {
+      if (typeof id !== 'string') throw new Refusal(422, 'entryUUIDs in body must be strings');
+      wanted.push(await indexOfId(id));
+    }
+    for (const index of indexes) {
+      if (!Number.isSafeInteger(index) || (index as number) < 0) {
+        throw new Refusal(422, 'logIndexes in body must be non-negative integers');
+      }
+      wanted.push(BigInt(index as number));
+    }
+    for (const proposal of proposals) wanted.push(await log.indexOf(leafHash(requireProposal(proposal).body)));
+    const found: Json[] = [];
+    for (const index of wanted) {
+      const entry = index === undefined ? undefined : await entryAt(index);
+      if (entry) found.push(entry);
+    }
+    return jsonAnswer(200, found);
+  }
+
+  /** GET /api/v1/log */
+  function getLogInfo(): Response {
+    const { treeSize, rootHash, checkpoint } = log.head();
+    return jsonAnswer(200, {
+      rootHash: serializeHex(rootHash),
+      treeSize: jsonInteger(treeSize),
+      signedTreeHead: checkpoint,
+      treeID: `${treeId}`,
+      inactiveShards: [],
+    });
+  }
+
+  /** GET /api/v1/log/publicKey?treeID= */
+  function getPublicKey(url: URL): Response {
+    requireTree(url);
+    return new Response(serializePublicKeyPem(key.publicKey), {
+      headers: { 'Content-Type': 'application/x-pem-file' },
+    });
+  }
+
+  /** GET /api/v1/log/proof?firstSize=&lastSize=&treeID= */
+  async function getConsistencyProof(url: URL): Promise<Response> {
+    requireTree(url);
+    const { treeSize, rootHash } = log.head();
+    const first = decimal(url, 'firstSize') ?? 1n;
+    const last = decimal(url, 'lastSize');
+    if (last === undefined) throw new Refusal(422, 'lastSize in query is required');
+    if (first < 1n || last < 1n) throw new Refusal(422, 'firstSize and lastSize in query must be 1 at least');
+    if (first > last) throw new Refusal(400, `firstSize(${first}) must be less than or equal to lastSize(${last})`);
+    if (last > treeSize) {
+      throw new Refusal(400, `lastSize requested ${last} is greater than current tree size ${treeSize}`);
+    }
+    const hashes = await log.consistencyPath(first, last);
+    return jsonAnswer(200, { rootHash: serializeHex(rootHash), hashes: hashes.map(serializeHex) });
+  }
+
+  /** POST /api/v1/index/retrieve */
+  async function retrieveIndex(request: Request): Promise<Response> {
+    const query = parseJson(await readBody(request, MAX_LOOKUP_REQUEST_BYTES));
+    const ids: string[] = [];
+    for (const index of await searchIndex(log, query)) {
+      const entry = await log.entry(index);
+      if (entry) ids.push(serializeEntryId(treeId, leafHash(entry.body)));
+    }
+    return jsonAnswer(200, ids);
+  }
+
+  async function indexOfId(text: string): Promise<bigint | undefined> {
+    const id = parseEntryId(text);
+    if (!id) throw new Refusal(422, 'an entry UUID has 64 or 80 hexadecimal digits');
+    if (id.treeId !== undefined && id.treeId !== treeId) return undefined;
+    const index = await log.indexOf(id.leafHash);
+    const entry = index === undefined ? undefined : await log.entry(index);
+    // Search keys lead to entries too, and are no leaf hashes.
+    return entry && equal(leafHash(entry.body), id.leafHash) ? index : undefined;
+  }
+
+  async function entryAt(index: bigint): Promise<Json | undefined> {
+    const leaf = await log.entry(index);
+    return leaf ? logEntry(index, leaf, await log.proveInclusion(index)) : undefined;
+  }
+
+  /** One LogEntry: an object with the entry's ID as its only member. */
+  function logEntry(index: bigint, { body, time }: Pick<Leaf, 'body' | 'time'>, proof: InclusionProof): Json {
+    const integratedTime = BigInt(Math.floor(time.getTime() / 1000));
+    const promise = sign(key, signedEntryTimestampPayload({ body, integratedTime, logId, logIndex: index }));
+    return {
+      [serializeEntryId(treeId, leafHash(body))]: {
+        body: serializeBase64(body),
+        integratedTime: jsonInteger(integratedTime),
+        logID: serializeHex(logId),
+        logIndex: jsonInteger(index),
+        verification: {
+          inclusionProof: {
+            checkpoint: proof.checkpoint,
+            hashes: proof.hashes.map(serializeHex),
+            logIndex: jsonInteger(index),
+            rootHash: serializeHex(proof.rootHash),
+            treeSize: jsonInteger(proof.treeSize),
+          },
+          signedEntryTimestamp: serializeBase64(promise),
+        },
+      },
+    };
+  }
+
+  function requireTree(url: URL): void {
+    const asked = url.searchParams.get('treeID');
+    if (asked !== null && asked !== '' && asked !== `${treeId}`) throw new Refusal(400, 'the log has no such tree');
+  }
+
+  const routes: Route[] = [
+    { method: 'POST', path: /^\/api\/v1\/log\/entries$/, answer: createEntry },
+    { method: 'GET', path: /^\/api\/v1\/log\/entries$/, answer: (_, url) => getEntryByIndex(url) },
+    { method: 'POST', path: /^\/api\/v1\/log\/entries\/retrieve$/, answer: retrieveEntries },
+    {
+      method: 'GET',
+      path: /^\/api\/v1\/log\/entries\/(?!retrieve$)([^/]+)$/,
+      answer: (_request, _url, [id = '']) => getEntryById(id),
+    },
+    { method: 'GET', path: /^\/api\/v1\/log$/, answer: getLogInfo },
+    { method: 'GET', path: /^\/api\/v1\/log\/publicKey$/, answer: (_, url) => getPublicKey(url) },
+    { method: 'GET', path: /^\/api\/v1\/log\/proof$/, answer: (_, url) => getConsistencyProof(url) },
+    { method: 'POST', path: /^\/api\/v1\/index\/retrieve$/, answer: retrieveIndex },
+    { method: 'GET', path: /^\/ping$/, answer: () => new Response(null, { status: 200 }) },
+  ];
+  return createDispatcher(
+    routes,
+    (status, message, headers) => jsonAnswer(status, { code: status, message }, headers),
+    onFault,
+  );
+}
+
+/** The reference answers an absent entry without a body. */
+const notFound = (): Response => new Response(null, { status: 404 });
+
+function decimal(url: URL, name: string): bigint | undefined {
+  const text = url.searchParams.get(name);
+  if (text === null) return undefined;
+  try {
+    return parseDecimal(text, MAX_LOG_SIZE);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new Refusal(422, `${name} in query must be a non-negative integer`);
+  }
+}

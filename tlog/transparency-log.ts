@@ -1,0 +1,152 @@
+import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
+import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { sha256 } from '../core/crypto/hash.ts';
+import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
+import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
+import { InputError } from '../core/errors.ts';
+import { logKeyHash } from '../core/merkle/note.ts';
+import type { Certificate } from '../core/x509/certificate.ts';
+import type { CtLog } from '../core/x509/sct.ts';
+import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
+import { createCtFrontEnd } from './ct.ts';
+import { createCtLog } from './ct-log.ts';
+import type { Peer } from './http.ts';
+import { type Log, openLog } from './log.ts';
+import { createRekorV1 } from './rekor-v1.ts';
+import { createRekorV2 } from './rekor-v2.ts';
+import { openSqliteStore } from './sqlite-store.ts';
+import type { Store } from './store.ts';
+
+export interface TransparencyLogOptions {
+  /** The key of each log that runs; a log without one does not. v1 and ct: ECDSA P-256; v2: Ed25519. */
+  readonly keys: {
+    readonly v1: PrivateKey | undefined;
+    readonly v2: PrivateKey | undefined;
+    readonly ct: PrivateKey | undefined;
+  };
+  /** Roots of the certificate chains that strangers may send to the CT log; without any nobody may. */
+  readonly ctRoots: readonly Certificate[];
+  /** Its host names the logs for ever. */
+  readonly publicUrl: string;
+  readonly clock: () => Date;
+  readonly random: (bytes: number) => Uint8Array;
+  /** Gets the faults that clients are told nothing about. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** A log as verifiers have to know it. */
+export interface PublishedLog {
+  readonly publicKey: PublicKey;
+  readonly logId: Uint8Array;
+}
+
+export interface TransparencyLog {
+  /** Answers the requests to the logs that run; undefined for any other path. */
+  readonly handle: (request: Request, url: URL, peer: Peer) => Promise<Response> | undefined;
+  readonly ctLog: CtLog | undefined;
+  readonly v1: PublishedLog | undefined;
+  readonly v2: PublishedLog | undefined;
+  readonly ct: PublishedLog | undefined;
+  /** Finishes the appends under way, refuses further ones and closes the store. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens the logs whose database lies in `directory`, creating what is not there yet. Errors: CONFIG_INVALID if they were
+ * created under another host, LOG_FORKED, DATABASE_CORRUPT and the other errors of the store.
+ */
+export async function createTransparencyLog(
+  options: TransparencyLogOptions & { readonly directory: string },
+): Promise<TransparencyLog> {
+  return openTransparencyLog(openSqliteStore(options.directory), options);
+}
+
+/** The same over any store, which then belongs to the transparency log: `close`, or a failure to open, closes it. */
+export async function openTransparencyLog(store: Store, options: TransparencyLogOptions): Promise<TransparencyLog> {
+  const logs: Log[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(logs.map((log) => log.close()));
+    await store.close();
+  };
+  const { keys, clock, random, onFault } = options;
+  const host = hostOf(options.publicUrl);
+  const open = async (tree: string, signer: Parameters<typeof openLog>[0]['signer']): Promise<Log> => {
+    const log = await openLog({ store, tree, signer, clock });
+    logs.push(log);
+    return log;
+  };
+  const fronts: ((request: Request, url: URL) => Promise<Response> | undefined)[] = [];
+  let ctLog: CtLog | undefined;
+  try {
+    if (keys.v1) {
+      const key = keys.v1;
+      const treeId = await openTreeId(store, random);
+      const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
+      await appendFirstEntry(log);
+      fronts.push(createRekorV1({ log, key, treeId, onFault }));
+    }
+    if (keys.v2) {
+      const key = keys.v2;
+      const log = await open('v2', createNoteSigner(host, host, key));
+      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), onFault }));
+    }
+    if (keys.ct) {
+      const key = keys.ct;
+      const log = await open('ct', createTreeHeadSigner(`${host}/ct`, key, clock));
+      ctLog = createCtLog(log, key, clock);
+      fronts.push(createCtFrontEnd({ log, key, clock, roots: options.ctRoots, onFault }));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const fingerprinted = (key: PrivateKey | undefined): PublishedLog | undefined =>
+    key && { publicKey: key.publicKey, logId: keyFingerprint(key.publicKey) };
+  return {
+    handle(request, url) {
+      for (const front of fronts) {
+        const response = front(request, url);
+        if (response) return response;
+      }
+      return undefined;
+    },
+    ctLog,
+    v1: fingerprinted(keys.v1),
+    v2: keys.v2 && { publicKey: keys.v2.publicKey, logId: logKeyHash(host, keys.v2.publicKey) },
+    ct: fingerprinted(keys.ct),
+    close,
+  };
+}
+
+/** Origin and key name: the bare host, for clients compare it with the host name of the log's URL (IPv6 without brackets). */
+function hostOf(publicUrl: string): string {
+  const hostname = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  if (hostname === '' || /[\s+]/.test(hostname)) {
+    throw new InputError('CONFIG_INVALID', `the public URL ${publicUrl} has no host name`);
+  }
+  return hostname;
+}
+
+/** The v1 tree's ID: 63 random bits, not zero, chosen once for a data directory. */
+async function openTreeId(store: Store, random: (bytes: number) => Uint8Array): Promise<bigint> {
+  const bits = Buffer.from(random(8)).readBigUInt64BE() >> 1n;
+  return BigInt(await store.once('v1-tree-id', `${bits === 0n ? 1n : bits}`));
+}
+
+/**
+ * Rekor's schema knows no empty tree, and its clients ask for proofs from size 1. So the tree begins with an entry of its
+ * own: the name of the log, signed with a key that is forgotten at once.
+ */
+async function appendFirstEntry(log: Log): Promise<void> {
+  if (log.head().treeSize > 0n) return;
+  const key = generateKey('p256');
+  const message = serializeUtf8(`${log.origin}\n`);
+  await log.append({
+    body: serializeHashedRekordV001({
+      hash: 'sha256',
+      digest: sha256(message),
+      signature: sign(key, message),
+      publicKeyPem: serializePublicKeyPem(key.publicKey),
+    }),
+  });
+}
