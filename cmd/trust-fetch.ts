@@ -31,7 +31,7 @@ import {
 
 const TARGETS = [SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2, TRUSTED_ROOT] as const;
 /** How long a command waits for another one that changes the store. */
-const LOCK_WAIT_MS = 10_000;
+const LOCK_WAIT_MS = 1_000;
 
 /** Material about to be stored: where a TUF repository is and which root to start from, or the files themselves. */
 export type Material =

@@ -250,6 +250,6 @@ function requireContent(
     [...expected.hashes].some(([name, hash]) => serializeHex(digest(name, bytes)) !== hash);
   if (!isWrong) return;
   throw new TrustError('TUF_TARGET_INVALID', `${path} is not the file that was signed: length or hash differs`, {
-    hint: 'try again in a minute; if it stays, the mirror was tampered with',
+    hint: 'try again in a minute; if it stays, the mirror was tampered with, or the instance was set up anew',
   });
 }

@@ -66,6 +66,8 @@ export interface Metadata<S extends Common> {
 }
 
 const CODE = 'TUF_METADATA_INVALID';
+const SET_UP_ANEW =
+  'the repository was tampered with, or the instance was set up anew; if its operator says so, remove it and add it again';
 
 export const parseRoot = (bytes: Uint8Array): Metadata<Root> => parseMetadata('root', bytes, parseRootFields);
 export const parseTimestamp = (bytes: Uint8Array): Metadata<Timestamp> =>
@@ -200,7 +202,7 @@ export function verifyMetadata(metadata: Metadata<Common>, root: Root): void {
     throw new TrustError(
       'TUF_SIGNATURE_INVALID',
       `TUF ${metadata.role} ${metadata.signed.version} has ${signers.size} of the ${role.threshold} signatures it needs`,
-      { hint: 'the repository is not the one that is trusted, or was tampered with; see: hallmark trust show' },
+      { hint: SET_UP_ANEW },
     );
   }
 }
