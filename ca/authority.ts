@@ -6,6 +6,7 @@ import { MAX_CA_REQUEST_BYTES } from '../core/limits.ts';
 import type { FetchLike } from '../core/sign/http.ts';
 import { type Certificate, serializeCertificatePem } from '../core/x509/certificate.ts';
 import type { CtLog } from '../core/x509/sct.ts';
+import { requireChainOf } from './chain.ts';
 import { type Handle, jsonResponse, methodNotAllowed, readBody } from './http.ts';
 import { issueCertificate } from './issue.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
@@ -24,7 +25,7 @@ const PEM_CHAIN = 'application/pem-certificate-chain';
 
 /**
  * A certificate authority with Fulcio's HTTP interface, versions 1 and 2. `chain` goes from the certificate of `key` to the
- * root. `report` is told of every request that failed by a fault of this side, with its cause.
+ * root, KEY_INVALID if they do not belong together. `report` is told of every request that failed by a fault of this side, with its cause.
  */
 export function createCertificateAuthority(options: {
   key: PrivateKey;
@@ -36,9 +37,7 @@ export function createCertificateAuthority(options: {
   fetch: FetchLike;
   report?: (problem: unknown) => void;
 }): CertificateAuthority {
-  const [issuing] = options.chain;
-  // Clients insist on a chain of two certificates or more, so the root cannot be the one that issues.
-  if (!issuing) throw new Error('internal: certificate authority without a chain');
+  const issuing = requireChainOf(options.key, options.chain);
   const chainPem = options.chain.map(serializeCertificatePem);
   const issuerKeys = createIssuerKeys(options);
   const issuance = { ...options, issuing, issuerKeys };

@@ -5,7 +5,7 @@ import { type Certificate, KEY_USAGE } from '../core/x509/certificate.ts';
 import { verifyChain } from '../core/x509/chain.ts';
 import { commonName, organization } from '../core/x509/names.ts';
 import { OID } from '../core/x509/oids.ts';
-import { createCaChain, createTsaChain } from './chain.ts';
+import { createCaChain, createTsaChain, requireChainOf } from './chain.ts';
 import { loadPeculiarX509, random } from './testing.ts';
 
 const NOW = new Date('2026-03-01T12:00:00.750Z');
@@ -66,4 +66,11 @@ test('the timestamp leaf is for nothing else, critically', () => {
   expect(leaf.extensions.find(({ oid }) => oid === OID.extendedKeyUsage)?.critical).toBe(true);
   expect(verifyChain(leaf, [], [root], NOW, 'timeStamping')).toHaveLength(2);
   expect(() => verifyChain(leaf, [], [root], NOW, 'codeSigning')).toThrow();
+});
+
+test('a chain of another key is refused', () => {
+  const pair = generateKey('p256');
+  const chain = createCaChain({ ...options, key: pair.publicKey });
+  expect(requireChainOf(pair, chain)).toBe(chain[0] as Certificate);
+  expect(() => requireChainOf(rootKey, chain)).toThrow('do not belong together');
 });

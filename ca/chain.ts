@@ -1,5 +1,7 @@
+import { equal } from '../core/bytes/bytes.ts';
 import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey } from '../core/crypto/public-key.ts';
+import { InputError } from '../core/errors.ts';
 import { distinguishedName, serializeTbsCertificate, signCertificate } from '../core/x509/build.ts';
 import { type Certificate, type Extension, parseCertificate } from '../core/x509/certificate.ts';
 import {
@@ -12,7 +14,7 @@ import {
 import { randomSerialNumber } from './profile.ts';
 
 /** Who a new chain is for. `organization` is in every name; the root's key signs once and may be put away. */
-export interface ChainOptions {
+interface ChainOptions {
   readonly rootKey: PrivateKey;
   readonly key: PublicKey;
   readonly organization: string;
@@ -90,6 +92,17 @@ function sign(
     extensions,
   });
   return parseCertificate(signCertificate(tbs, options.rootKey));
+}
+
+/** The certificate of `key`, which is the first of its chain. KEY_INVALID if key and chain come from different instances. */
+export function requireChainOf(key: PrivateKey, chain: readonly Certificate[]): Certificate {
+  const [certificate] = chain;
+  if (!certificate) throw new Error('internal: empty certificate chain');
+  if (!equal(certificate.spki, key.publicKey.spki))
+    throw new InputError('KEY_INVALID', 'private key and certificate chain do not belong together', {
+      hint: 'restore key and chain from the same backup',
+    });
+  return certificate;
 }
 
 /** RFC 7093 §2, method 4: SHA-256 of the whole SubjectPublicKeyInfo. */

@@ -16,7 +16,7 @@ interface CiRules {
 
 type TokenClaims = { readonly [name: string]: Json };
 
-export type CiType = 'github-workflow' | 'gitlab-pipeline' | 'buildkite-job';
+type CiType = 'github-workflow' | 'gitlab-pipeline' | 'buildkite-job';
 
 /** The mappings of the public-good instance (Fulcio's ci-issuer-metadata). */
 const CI_RULES: Record<CiType, CiRules> = {

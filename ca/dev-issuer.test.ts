@@ -98,6 +98,7 @@ describe('discovery', () => {
       expect(issuer.handle(new Request(BASE + path), new URL(BASE + path), LOOPBACK)).toBeUndefined();
   });
   test('a method that a path does not have is 405', async () => {
+    expect((await stack().call('/token', { method: 'toString' })).status).toBe(405);
     const response = await stack().call('/token');
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
   });

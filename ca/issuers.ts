@@ -18,7 +18,7 @@ export type IdentityRules =
   | { readonly type: 'gitlab-pipeline'; readonly serverUrl: string }
   | { readonly type: 'buildkite-job'; readonly serverUrl: string };
 
-export type IssuerType = IdentityRules['type'];
+type IssuerType = IdentityRules['type'];
 
 /** An OIDC issuer whose tokens the CA accepts. */
 export type Issuer = IdentityRules & {

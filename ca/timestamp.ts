@@ -7,6 +7,7 @@ import { MAX_TIMESTAMP_REQUEST_BYTES } from '../core/limits.ts';
 import { serializeTimestampResponse } from '../core/timestamp/issue.ts';
 import { parseTimestampRequest, type TimestampRequest } from '../core/timestamp/request.ts';
 import { type Certificate, serializeCertificatePem } from '../core/x509/certificate.ts';
+import { requireChainOf } from './chain.ts';
 import { type Handle, jsonResponse, mediaType, readBody } from './http.ts';
 import { randomSerialNumber } from './profile.ts';
 
@@ -26,14 +27,13 @@ export function createTimestampAuthority(options: {
   random: (bytes: number) => Uint8Array;
   report?: (problem: unknown) => void;
 }): { handle: Handle } {
-  const [leaf] = options.chain;
-  if (!leaf) throw new Error('internal: timestamp authority without a chain');
+  const leaf = requireChainOf(options.key, options.chain);
   const chainPem = options.chain.map(serializeCertificatePem).join('');
 
   /** The TimeStampResp for a request that is granted. */
   function stamp(request: TimestampRequest): Uint8Array {
     const time = options.clock();
-    if (time < (leaf as Certificate).notBefore || time >= (leaf as Certificate).notAfter)
+    if (time < leaf.notBefore || time >= leaf.notAfter)
       throw new Error('certificate of the timestamp authority is not valid now');
     return serializeTimestampResponse({
       request,

@@ -14,7 +14,7 @@ const LABEL = `<p class="label"><strong>Development issuer.</strong> It asks for
 whoever uses this computer can log in as anybody. Do not trust its identities outside of tests.</p>`;
 
 /** Text as it may stand in HTML, also inside a quoted attribute. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   return text.replace(/[&<>"']/g, (character) => entities[character] as string);
 }
