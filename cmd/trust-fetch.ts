@@ -89,7 +89,7 @@ export function readMaterial(path: string, mirror: string | undefined): Material
 }
 
 /** An http(s) URL without final slash, credentials, query or fragment. */
-export function requireUrl(given: string): string {
+function requireUrl(given: string): string {
   const url = URL.canParse(given) ? new URL(given) : undefined;
   const isPlain =
     url !== undefined && url.username === '' && url.password === '' && url.search === '' && url.hash === '';

@@ -30,7 +30,7 @@ export interface TufStore {
   write(name: StoredName, bytes: Uint8Array): void;
 }
 
-export type StoredName = 'root.json' | 'timestamp.json' | 'snapshot.json' | 'targets.json';
+type StoredName = 'root.json' | 'timestamp.json' | 'snapshot.json' | 'targets.json';
 
 export interface TufOptions {
   /** The mirror: below it lie `timestamp.json` and `targets/`. */

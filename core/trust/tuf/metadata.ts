@@ -16,7 +16,7 @@ interface Common {
 }
 
 /** Who may sign for a role, and how many of them have to. */
-export interface Role {
+interface Role {
   readonly keyids: ReadonlySet<string>;
   readonly threshold: number;
 }
