@@ -73,7 +73,7 @@ export const dsseV002Json = ({ payloadHash, signatures }: DsseV002): Json => ({
   },
 });
 
-/** Reads rekor.v2.Verifier: exactly one of certificate and public key, and a known algorithm. */
+/** Parses rekor.v2.Verifier: exactly one of certificate and public key, a known algorithm, and nothing else. */
 export function parseSignatureVerifier(fields: Fields): SignatureVerifier {
   const keyDetails = fields.string('keyDetails');
   if (!isKeyDetails(keyDetails)) throw fields.fail('keyDetails', 'not an algorithm that is known');
@@ -82,9 +82,15 @@ export function parseSignatureVerifier(fields: Fields): SignatureVerifier {
   if ((certificate === undefined) === (publicKey === undefined)) {
     throw fields.fail('x509Certificate', 'expected either a certificate or a public key');
   }
-  if (certificate !== undefined)
-    return { verifier: { x509Certificate: someBytes(certificate, 'rawBytes') }, keyDetails };
-  return { verifier: { publicKey: someBytes(fields.object('publicKey'), 'rawBytes') }, keyDetails };
+  fields.end();
+  if (certificate !== undefined) return { verifier: { x509Certificate: parseRawBytes(certificate) }, keyDetails };
+  return { verifier: { publicKey: parseRawBytes(fields.object('publicKey')) }, keyDetails };
+}
+
+function parseRawBytes(fields: Fields): Uint8Array {
+  const bytes = someBytes(fields, 'rawBytes');
+  fields.end();
+  return bytes;
 }
 
 const isKeyDetails = (text: string): text is KeyDetails => Object.hasOwn(KEY_DETAILS, text);

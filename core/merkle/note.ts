@@ -18,8 +18,8 @@ export interface Note {
   readonly signatures: readonly NoteSignature[];
 }
 
-/** Signature type bytes of C2SP signed-note and tlog-cosignature. */
-export const NOTE_ALGORITHM = { ed25519: 0x01, rsaPkcs1v15: 0xff } as const;
+/** Signature type bytes of C2SP signed-note. */
+const NOTE_ALGORITHM = { ed25519: 0x01, rsaPkcs1v15: 0xff } as const;
 
 const KEY_ID_BYTES = 4;
 const DASH = '— ';
