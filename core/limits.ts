@@ -32,8 +32,8 @@ export const MAX_LOG_SIZE = 2n ** 63n - 1n;
 export const MAX_CERTIFICATE_BYTES = 64 * 1024;
 /** Bytes of one RFC 3161 response with its certificates. */
 export const MAX_TIMESTAMP_BYTES = 256 * 1024;
-/** Signatures that are checked to find one chain. A straight chain needs one for each of its certificates. */
-export const MAX_CHAIN_SIGNATURES = 16;
+/** Authorities that are tried as issuers to find one chain. A straight chain tries one for each of its certificates. */
+export const MAX_CHAIN_CANDIDATES = 32;
 /** SCTs in one certificate. Fulcio embeds one, browsers ask for two or three. */
 export const MAX_SCTS = 16;
 /** Attributes of one CMS signer. Real ones have three to six. */

@@ -1,7 +1,7 @@
 import { equal, serializeHex } from '../bytes/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { HallmarkError, VerificationError } from '../errors.ts';
-import { MAX_CHAIN_CERTIFICATES, MAX_CHAIN_SIGNATURES } from '../limits.ts';
+import { MAX_CHAIN_CANDIDATES, MAX_CHAIN_CERTIFICATES } from '../limits.ts';
 import { isSignedWith } from './algorithms.ts';
 import { type Certificate, findExtension, KEY_USAGE } from './certificate.ts';
 import { OID } from './oids.ts';
@@ -38,7 +38,7 @@ export function verifyChain(
     anchors,
     at,
     usage,
-    signaturesLeft: MAX_CHAIN_SIGNATURES,
+    candidatesLeft: MAX_CHAIN_CANDIDATES,
     failure: undefined,
   };
   const path = findPath([leaf], search);
@@ -52,7 +52,7 @@ interface Search {
   readonly at: Date;
   readonly usage: CertificateUsage;
   /** Bounds the work: names and key identifiers are free to choose, so crafted chains can branch at every step. */
-  signaturesLeft: number;
+  candidatesLeft: number;
   /** Why the first authority that did sign was refused: more telling than that no other was found. */
   failure: VerificationError | undefined;
 }
@@ -66,7 +66,10 @@ function findPath(path: Certificate[], search: Search): Certificate[] | undefine
   ] as const) {
     for (const issuer of candidates) {
       if (!couldIssue(issuer, child) || path.some((member) => equal(member.der, issuer.der))) continue;
-      if (!isIssuedBy(child, issuer, search)) continue;
+      // Counted whether its signature is remembered or not: even without signatures, the ways through a maze are millions.
+      if (search.candidatesLeft === 0) throw untrusted(`more than ${MAX_CHAIN_CANDIDATES} possible issuers`);
+      search.candidatesLeft--;
+      if (!isIssuedBy(child, issuer)) continue;
       try {
         requireAuthority(issuer, path, search);
       } catch (error) {
@@ -96,11 +99,9 @@ const verified = new Set<string>();
 const MAX_VERIFIED = 256;
 
 /** RFC 5280 §6.1.3 (a)(1). */
-function isIssuedBy(child: Certificate, issuer: Certificate, search: Search): boolean {
+function isIssuedBy(child: Certificate, issuer: Certificate): boolean {
   const pair = serializeHex(sha256(sha256(issuer.spki), sha256(child.tbs), child.signature));
   if (verified.has(pair)) return true;
-  if (search.signaturesLeft === 0) throw untrusted(`more than ${MAX_CHAIN_SIGNATURES} signatures to follow`);
-  search.signaturesLeft--;
   try {
     if (!isSignedWith(issuer.publicKey, child.signatureAlgorithm, child.tbs, child.signature)) return false;
   } catch (error) {
