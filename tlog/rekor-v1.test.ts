@@ -11,6 +11,8 @@ import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
 import { isV1Style, parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { isNoteSignedBy } from '../core/merkle/note.ts';
 import { leafHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
+import { serializeCertificatePem } from '../core/x509/certificate.ts';
+import { issue, issueAuthority, leafExtensions } from '../core/x509/testing.ts';
 import { createMemoryDisk } from './memory-store.ts';
 import {
   envelopeOf,
@@ -84,6 +86,11 @@ function requireVerified(answer: Answer): { id: string; entry: V1Entry } {
     hashes: inclusionProof.hashes.map(parseHex),
   });
   return { id, entry };
+}
+
+function dsse(envelope: string, keys: (typeof KEY)[]): Json {
+  const verifiers = keys.map((key) => serializeBase64(serializeUtf8(serializePublicKeyPem(key.publicKey))));
+  return { apiVersion: '0.0.1', kind: 'dsse', spec: { proposedContent: { envelope, verifiers } } };
 }
 
 async function submit(log: TestLog, proposal: Json) {
@@ -200,10 +207,6 @@ describe('POST /api/v1/log/entries', () => {
     ),
     'no DSSE verifier': dsse(JSON.stringify(envelopeOf('p', [KEY])), []),
   };
-  function dsse(envelope: string, keys: (typeof KEY)[]): Json {
-    const verifiers = keys.map((key) => serializeBase64(serializeUtf8(serializePublicKeyPem(key.publicKey))));
-    return { apiVersion: '0.0.1', kind: 'dsse', spec: { proposedContent: { envelope, verifiers } } };
-  }
   test.each(Object.entries(flaws))('refuses %s', async (_, proposal) => {
     const log = await openTestLog();
     const response = await log.post(POST, proposal);
@@ -393,6 +396,33 @@ describe('POST /api/v1/index/retrieve', () => {
     expect(await search({ publicKey: publicKey(KEY), hash: digest, operator: 'and' })).toEqual([one]);
     expect(await search({ hash: '0'.repeat(64) })).toEqual([]);
     expect(await search({ email: 'nobody@example.com' })).toEqual([]);
+  });
+
+  test('finds the entries of a certificate by the certificate, and by its email in any case', async () => {
+    const log = await openTestLog();
+    const ca = issueAuthority('ca');
+    const leaf = issue({ name: 'signer', issuer: ca, extensions: leafExtensions(ca, 'codeSigning') });
+    const publicKey = serializeCertificatePem(leaf.certificate);
+    const { id } = await submit(log, hashedRekordV1('one', leaf.key, { publicKey }));
+    const content = serializeBase64(serializeUtf8(publicKey));
+    const search = async (query: Json) => jsonOf<string[]>(await log.post(SEARCH, query));
+    expect(await search({ publicKey: { format: 'x509', content } })).toEqual([id]);
+    expect(await search({ email: 'A@Example.com' })).toEqual([id]);
+    expect(await search({ email: 'b@example.com' })).toEqual([]);
+  });
+
+  test('finds an in-toto statement by its subject', async () => {
+    const log = await openTestLog();
+    const statement = JSON.stringify({
+      _type: 'https://in-toto.io/Statement/v1',
+      subject: [{ name: 'a', digest: { sha256: digest } }],
+      predicateType: 'https://example.com/p',
+    });
+    const { id } = await submit(
+      log,
+      dsse(JSON.stringify(envelopeOf(statement, [KEY], 'application/vnd.in-toto+json')), [KEY]),
+    );
+    expect(await jsonOf<string[]>(await log.post(SEARCH, { hash: `sha256:${digest}` }))).toEqual([id]);
   });
 
   test.each([

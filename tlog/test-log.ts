@@ -22,7 +22,7 @@ export interface TestLog extends TransparencyLog {
 
 /** Test only: all three logs over memory, asked without a socket. */
 export async function openTestLog(
-  options: { disk?: MemoryDisk; publicUrl?: string; ctRoots?: readonly Certificate[] } = {},
+  options: { disk?: MemoryDisk; publicUrl?: string; ctRoots?: readonly Certificate[]; clock?: () => Date } = {},
 ): Promise<TestLog> {
   const store = createMemoryStore(options.disk ?? createMemoryDisk());
   const faults: unknown[] = [];
@@ -30,7 +30,7 @@ export async function openTestLog(
     keys: LOG_KEYS,
     ctRoots: options.ctRoots ?? [],
     publicUrl: options.publicUrl ?? 'http://log.example:8080',
-    clock: () => NOW,
+    clock: options.clock ?? (() => NOW),
     random: (bytes) => new Uint8Array(bytes).fill(0x5a),
     onFault: (error) => faults.push(error),
   });
