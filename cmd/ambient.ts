@@ -27,7 +27,7 @@ const TOKEN_FILE = '/var/run/sigstore/cosign/oidc-token';
 const TIMEOUT_MS = 10_000;
 
 /** The providers in the order in which they are asked; the first that is present decides. */
-export const TOKEN_PROVIDERS: readonly TokenProvider[] = [
+const TOKEN_PROVIDERS: readonly TokenProvider[] = [
   {
     // Also how GitLab CI works: id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }.
     name: 'SIGSTORE_ID_TOKEN',

@@ -71,7 +71,7 @@ export async function loginWithBrowser(
  * The receiving end of the redirect: a request handler and the code that it waits for. Only a request with our state
  * counts (RFC 6749 §10.12); one with another state ends the login, as somebody is trying to log us in as themselves.
  */
-export function awaitCallback(expected: { state: string; issuer: string }): {
+function awaitCallback(expected: { state: string; issuer: string }): {
   handle: (request: Request) => Response;
   code: Promise<string>;
   fail: (error: Error) => void;

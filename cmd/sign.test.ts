@@ -232,7 +232,7 @@ describe('hallmark attest', () => {
     const error = await failure(
       attest(path, '--statement', at('statement.json'), '--identity-token', token, ...trust()),
     );
-    expect(error.code).toBe('SUBJECT_MISMATCH');
+    expect(error.code).toBe('STATEMENT_INVALID');
     expect(existsSync(`${path}.sigstore.json`)).toBe(false);
   });
 

@@ -185,8 +185,9 @@ function unreachable(call: HttpRequest, problem: string, cause: unknown): Servic
 function reason(cause: unknown): string {
   const { code, message, cause: inner } = cause as { code?: unknown; message?: unknown; cause?: unknown };
   const deeper = inner instanceof Error ? reason(inner) : '';
-  const own = [message, code].filter((part) => typeof part === 'string' && part !== '');
-  return printable([...new Set([...own, deeper].filter((part) => part !== ''))].join(', ')) || 'transport error';
+  const parts = [message, code, deeper].filter((part) => typeof part === 'string' && part !== '') as string[];
+  const distinct = parts.filter((part, i) => !parts.some((other, j) => j < i && other.includes(part)));
+  return printable(distinct.join(', ')) || 'transport error';
 }
 
 function refusal(call: HttpRequest, answer: HttpAnswer, attempts: number): ServiceError {
@@ -209,7 +210,7 @@ function remedy(call: HttpRequest, status: number): string {
 }
 
 /** What the service itself says about a refusal: `message` of gRPC gateways and Rekor, `error_description` of OAuth, or the plain text. */
-export function serviceMessage(body: Uint8Array): string {
+function serviceMessage(body: Uint8Array): string {
   try {
     const text = parseUtf8(body.subarray(0, 64 * 1024));
     if (!text.trimStart().startsWith('{')) return text.trimStart().startsWith('<') ? '' : printable(text);

@@ -117,12 +117,18 @@ describe('a statement', () => {
     });
   }
 
-  test('about another artifact is not handed out', async () => {
-    const sigstore = fakeSigstore();
-    const artifact = { digests: { sha256: new Uint8Array(32) } };
-    const error = await failure(signStatement(STATEMENT, artifact, await login(sigstore), context(sigstore)));
-    expect(error.code).toBe('SUBJECT_MISMATCH');
-  });
+  const refused: Record<string, [Uint8Array, Uint8Array]> = {
+    'about another artifact': [STATEMENT, new Uint8Array(32)],
+    'that is none': [serializeUtf8('{}'), DIGEST],
+  };
+  for (const [flaw, [statement, sha256]] of Object.entries(refused)) {
+    test(`${flaw} is refused before any request`, async () => {
+      const sigstore = fakeSigstore();
+      const signing = signStatement(statement, { digests: { sha256 } }, await login(sigstore), context(sigstore));
+      expect((await failure(signing)).code).toBe('STATEMENT_INVALID');
+      expect(sigstore.calls).toEqual([]);
+    });
+  }
 });
 
 describe('several files', () => {
@@ -301,10 +307,45 @@ describe('a log that has the entry already', () => {
     expect(error.hint).toContain('sign again');
   });
 
+  test('gives its index: the entry is put together from the tiles (Rekor v2)', async () => {
+    let checkpoint = '';
+    const flaws: Flaws = {
+      // The entry is taken, but the answer says only where.
+      entry: (entry) => {
+        checkpoint = entry.inclusionProof?.checkpoint ?? '';
+        return entry;
+      },
+      instead: { '/api/v2/checkpoint': () => new Response(checkpoint) },
+    };
+    const sigstore = fakeSigstore(flaws);
+    const http = {
+      ...sigstore.http,
+      fetch: async (url: string, init?: RequestInit) => {
+        const answer = await sigstore.http.fetch(url, init);
+        if (!url.endsWith('/log/entries')) return answer;
+        return new Response('', { status: 409, headers: { 'x-log-index': '0' } });
+      },
+    };
+    const { bundle } = await signArtifact([ARTIFACT], await login(sigstore), { ...context(sigstore, 2), http });
+    expect(bundle.tlogEntries[0]?.logIndex).toBe(0n);
+    expect(sigstore.calls.at(-1)).toBe('GET /api/v2/checkpoint');
+  });
+
   test('and keeps it to itself is an error with its remedy (Rekor v2)', async () => {
     const conflict = () => new Response('{}', { status: 409 });
     const error = await failure(signFile({ instead: { '/api/v2/log/entries': conflict } }, 2));
     expect(error.hint).toContain('sign again');
+  });
+
+  test('but never signs a checkpoint over it is given up (Rekor v2)', async () => {
+    const flaws: Flaws = {
+      instead: {
+        '/api/v2/log/entries': () => new Response('', { status: 409, headers: { 'x-log-index': '7' } }),
+        '/api/v2/checkpoint': () =>
+          new Response(`sigstore.example\n7\n${'A'.repeat(43)}=\n\n— sigstore.example AAAAAAAA\n`),
+      },
+    };
+    expect((await failure(signFile(flaws, 2))).message).toContain('does not get to the entry at index 7');
   });
 });
 

@@ -2,7 +2,7 @@ import type { Bundle, TransparencyLogEntry } from '../bundle/bundle.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { type PrivateKey, sign, streamSigner } from '../crypto/private-key.ts';
 import { type Envelope, preAuthEncoding } from '../dsse/envelope.ts';
-import type { TrustedRoot } from '../trust/trusted-root.ts';
+import type { LogInstance, TrustedRoot } from '../trust/trusted-root.ts';
 import type { Artifact } from '../verify/artifact.ts';
 import type { VerifiedBundle } from '../verify/verify.ts';
 import type { Http } from './http.ts';
@@ -11,6 +11,7 @@ import { submitToRekorV1 } from './rekor-v1.ts';
 import { submitToRekorV2 } from './rekor-v2.ts';
 import type { LogService, SigningServices } from './services.ts';
 import type { Credential, Signer } from './signer.ts';
+import { requireStatementAbout } from './statement.ts';
 import type { Submission } from './submission.ts';
 import { fetchTimestamp } from './timestamp.ts';
 
@@ -55,6 +56,7 @@ export async function signStatement(
   signer: Signer,
   context: SigningContext,
 ): Promise<SignedBundle> {
+  requireStatementAbout(statement, artifact);
   const credential = await signer.credential();
   const signature = signEncoding(signer.key, preAuthEncoding(IN_TOTO, statement), context.services.logs);
   const envelope: Envelope = { payloadType: IN_TOTO, payload: statement, signatures: [{ sig: signature, keyid: '' }] };
@@ -93,13 +95,20 @@ async function complete(signed: Signature, credential: Credential, context: Sign
         fetchTimestamp(http, url, signed.signature, trustedRoot.timestampAuthorities),
       ),
     ),
-    Promise.all(services.logs.map((log) => submit(http, log, submission))),
+    Promise.all(services.logs.map((log) => submit(http, log, submission, trustedRoot.tlogs))),
   ]);
 
   const bundle = assembleBundle(signed.content, credential, timestamps, tlogEntries);
   return { bundle, verified: verifyOwnBundle(bundle, signed.artifact, credential, context) };
 }
 
-function submit(http: Http, log: LogService, submission: Submission): Promise<TransparencyLogEntry> {
-  return log.version === 1 ? submitToRekorV1(http, log.url, submission) : submitToRekorV2(http, log.url, submission);
+function submit(
+  http: Http,
+  log: LogService,
+  submission: Submission,
+  known: readonly LogInstance[],
+): Promise<TransparencyLogEntry> {
+  return log.version === 1
+    ? submitToRekorV1(http, log.url, submission)
+    : submitToRekorV2(http, log.url, submission, known);
 }

@@ -50,7 +50,7 @@ export interface Flaws {
 }
 
 const URL_BASE = 'https://sigstore.example';
-export const NOW = new Date('2026-11-20T12:00:00Z');
+const NOW = new Date('2026-11-20T12:00:00Z');
 const VALID = { start: new Date('2026-01-01T00:00:00Z'), end: undefined };
 
 /**
