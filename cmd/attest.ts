@@ -6,7 +6,7 @@ import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import { PREDICATE_TYPES, predicateTypeUri } from '../core/dsse/predicate-types.ts';
 import { parseStatement } from '../core/dsse/statement.ts';
 import { InputError, UsageError } from '../core/errors.ts';
-import { readFileBounded, readStdinBounded, writeFileAtomic } from '../core/files.ts';
+import { readFileBounded, readStdinBounded } from '../core/files.ts';
 import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
 import { signStatement } from '../core/sign/sign.ts';
 import type { Artifact } from '../core/verify/artifact.ts';
@@ -15,6 +15,7 @@ import { BUNDLE_SUFFIX } from './bundle-file.ts';
 import { type Cli, emit, outputOption } from './cli.ts';
 import { makeStatement } from './predicate.ts';
 import { reportText } from './report.ts';
+import { requireWritable, writeBundle } from './sign-files.ts';
 import { openSigning, type SigningFlags, signedJson, signedLines, signingOptions } from './signing.ts';
 
 interface Flags extends SigningFlags {
@@ -37,6 +38,8 @@ export function attestCommand(cli: Cli): Command {
     .addHelpText(
       'after',
       `
+An existing bundle of the same name is replaced, a plain signature too: give either another name with --bundle to keep both.
+
 Examples:
   hallmark attest app.tar.gz --predicate provenance.json --type slsaprovenance1
   hallmark attest app.tar.gz --predicate sbom.json --type cyclonedx --bundle app.sbom${BUNDLE_SUFFIX}
@@ -47,11 +50,11 @@ Examples:
     .action(async (file: string | undefined, flags: Flags) => {
       const bundlePath = requireBundlePath(file, flags);
       const { statement, artifact } = readSubject(cli, file, flags);
+      requireWritable(bundlePath);
       const { signer, context } = await openSigning(cli, flags);
       const { bundle, verified } = await signStatement(statement, artifact, signer, context);
-      const text = serializeBundle(bundle);
-      if (bundlePath === '-') return cli.out(text);
-      writeFileAtomic(bundlePath, text, 0o644);
+      writeBundle(cli, bundlePath, serializeBundle(bundle));
+      if (bundlePath === '-') return;
       emit(
         cli,
         flags.output,

@@ -160,6 +160,15 @@ describe('hallmark sign', () => {
     await run(verifyCommand, path, '--key', at('key.pub'), '--trusted-root', at('trusted_root.json'));
   });
 
+  test('finds what cannot be read or written before anything is asked or logged', async () => {
+    calls.length = 0;
+    expect((await failure(sign(at('none'), ...trust()))).code).toBe('INPUT_MISSING');
+    expect((await failure(sign(directory, '--bundle', at('x'), ...trust()))).code).toBe('INPUT_UNREADABLE');
+    const nowhere = await failure(sign(file(), '--bundle', at('none/x'), '--identity-token', token, ...trust()));
+    expect(nowhere.code).toBe('FILE_UNWRITABLE');
+    expect(calls).toEqual([]);
+  });
+
   const refused: Record<string, [string, () => string[]]> = {
     'a key and a token': ['USAGE', () => [file(), '--key', 'k', '--identity-token', token]],
     'one bundle for two files': ['USAGE', () => [file(), file(), '--bundle', at('x'), '--identity-token', token]],

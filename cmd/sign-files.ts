@@ -1,0 +1,137 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { serializeBundle } from '../core/bundle/bundle.ts';
+import { HallmarkError, StorageError } from '../core/errors.ts';
+import { writeFileAtomic } from '../core/files.ts';
+import { type SigningContext, signArtifact } from '../core/sign/sign.ts';
+import type { Signer } from '../core/sign/signer.ts';
+import type { VerifiedBundle } from '../core/verify/verify.ts';
+import { readChunks } from './artifact.ts';
+import type { Cli } from './cli.ts';
+import { startProgress } from './progress.ts';
+
+/** One file to sign and where its bundle goes; `-` for standard input and output. */
+export interface SigningJob {
+  readonly file: string;
+  readonly bundle: string;
+}
+
+interface SignedJob {
+  readonly job: SigningJob;
+  readonly verified: VerifiedBundle;
+}
+
+interface FailedJob {
+  readonly job: SigningJob;
+  readonly error: HallmarkError;
+}
+
+/** Files signed at once: enough to keep the services busy while one of them is slow, polite to their limits. */
+const PARALLEL = 4;
+
+/**
+ * Signs what can be signed, after one login by `open`, and reports what cannot; then the first failure is thrown. Files
+ * that cannot be read or bundles that cannot be written are found before anybody logs in or anything is logged.
+ */
+export async function signFiles(
+  cli: Cli,
+  jobs: readonly SigningJob[],
+  open: () => Promise<{ signer: Signer; context: SigningContext }>,
+): Promise<SignedJob[]> {
+  const failed: FailedJob[] = [];
+  const ready = jobs.filter((job) => attempt(job, failed, () => requireUsable(job)));
+  const done = ready.length === 0 ? [] : await signAll(cli, ready, await open(), failed);
+  const [first] = failed;
+  if (first === undefined) return done;
+  if (jobs.length > 1) {
+    for (const { job } of done) cli.say(`signed: ${job.file}`);
+    for (const { job, error } of failed) cli.say(`not signed: ${job.file}: ${error.message}`);
+    cli.say(`${done.length} of ${jobs.length} files signed`);
+  }
+  throw first.error;
+}
+
+function attempt(job: SigningJob, failed: FailedJob[], check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (!(error instanceof HallmarkError)) throw error;
+    failed.push({ job, error });
+    return false;
+  }
+}
+
+async function signAll(
+  cli: Cli,
+  jobs: readonly SigningJob[],
+  { signer, context }: { signer: Signer; context: SigningContext },
+  failed: FailedJob[],
+): Promise<SignedJob[]> {
+  const progress = await startProgress(cli);
+  const waiting = [...jobs.entries()];
+  const done: SignedJob[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [i, job] = next;
+      progress.show(jobs.length === 1 ? `Signing ${job.file}` : `Signing ${i + 1} of ${jobs.length}: ${job.file}`);
+      try {
+        done[i] = { job, verified: await signOne(cli, job, signer, context) };
+      } catch (error) {
+        if (!(error instanceof HallmarkError)) throw error;
+        failed.push({ job, error });
+      }
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(PARALLEL, jobs.length) }, worker));
+  } finally {
+    progress.end();
+  }
+  return done.filter((signed) => signed !== undefined);
+}
+
+async function signOne(cli: Cli, job: SigningJob, signer: Signer, context: SigningContext): Promise<VerifiedBundle> {
+  const { bundle, verified } = await signArtifact(readChunks(job.file), signer, context);
+  writeBundle(cli, job.bundle, serializeBundle(bundle));
+  return verified;
+}
+
+/** Writes a finished bundle to a file, whole or not at all, or for `-` to standard output. FILE_UNWRITABLE. */
+export function writeBundle(cli: Cli, path: string, text: string): void {
+  if (path === '-') cli.out(text);
+  else writeFileAtomic(path, text, 0o644);
+}
+
+function requireUsable({ file, bundle }: SigningJob): void {
+  if (file !== '-') {
+    const found = statSync(file, { throwIfNoEntry: false });
+    // The first chunk says whether it can be read; a pipe is left alone, for what is read of it is gone.
+    if (found === undefined || found.isFile() || found.isDirectory()) {
+      const chunks = readChunks(file);
+      chunks.next();
+      chunks.return();
+    }
+  }
+  requireWritable(bundle);
+}
+
+/** Throws FILE_UNWRITABLE if a bundle cannot be written there: better than after its signature is in the log. */
+export function requireWritable(path: string): void {
+  if (path === '-') return;
+  const folder = dirname(path);
+  try {
+    accessSync(statSync(path, { throwIfNoEntry: false }) === undefined ? folder : path, constants.W_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const missing = code === 'ENOENT' || code === 'ENOTDIR';
+    throw new StorageError(
+      'FILE_UNWRITABLE',
+      `cannot write ${path}: ${missing ? `the folder ${folder} does not exist` : 'no permission'}`,
+      {
+        cause,
+        hint: missing ? `mkdir -p ${folder}` : `ls -ld ${folder} ${path}`,
+      },
+    );
+  }
+}
