@@ -76,23 +76,31 @@ async function answer(
   }
 }
 
-/** The whole body, at most `max` bytes; 413 beyond. */
+/** The whole body, at most `max` bytes; 413 beyond, 400 if the client broke off. */
 export async function readBody(request: Request, max: number): Promise<Uint8Array> {
   const tooLarge = () => new Refusal(413, `the request is larger than ${max} bytes`);
+  const brokenOff = () => new Refusal(400, 'the request ended early');
   const announced = request.headers.get('content-length');
   if (announced !== null) {
     if (Number(announced) > max) throw tooLarge();
-    const body = new Uint8Array(await request.arrayBuffer());
-    if (body.length > max) throw tooLarge();
-    return body;
+    const body = await request.arrayBuffer().catch(() => {
+      throw brokenOff();
+    });
+    if (body.byteLength > max) throw tooLarge();
+    return new Uint8Array(body);
   }
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of request.body ?? []) {
-    length += part.length;
-    if (length > max) throw tooLarge();
-    parts.push(part);
+  try {
+    for await (const part of request.body ?? []) {
+      length += part.length;
+      if (length > max) break;
+      parts.push(part);
+    }
+  } catch {
+    throw brokenOff();
   }
+  if (length > max) throw tooLarge();
   return Buffer.concat(parts);
 }
 

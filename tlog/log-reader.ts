@@ -5,7 +5,7 @@ import { tileWidth } from './tree-edge.ts';
 import { rootAt, type TileCache, type TreeState, withNodes } from './tree-state.ts';
 
 /** The newest published head of a log. */
-export interface LogHead {
+interface LogHead {
   readonly treeSize: bigint;
   readonly rootHash: Uint8Array;
   /** The signed note. */

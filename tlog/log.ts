@@ -34,7 +34,7 @@ import { extend, rootOfEdge } from './tree-edge.ts';
 import { createTileCache, forked, loadTree, rootAt, type TreeState } from './tree-state.ts';
 
 /** What is to be logged. */
-export interface Submission {
+interface Submission {
   /** The bytes of the leaf. */
   readonly body: Uint8Array;
   /** 32 bytes that are equal for two submissions that shall be one entry. Default: the leaf hash. */

@@ -22,7 +22,7 @@ export function createMemoryDisk(): MemoryDisk {
 }
 
 /** How a call fails: nothing of it happened, or all of it did and the caller is told otherwise. */
-export type Fault = 'lost' | 'persisted';
+type Fault = 'lost' | 'persisted';
 
 export interface FaultyStore extends Store {
   /** Lets the `nth` coming call (1 is the next) of a method fail. */

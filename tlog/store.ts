@@ -64,7 +64,7 @@ export interface NewLeaf extends Leaf {
   readonly keys: readonly Uint8Array[];
 }
 
-export interface FullTile {
+interface FullTile {
   readonly level: number;
   readonly index: bigint;
   readonly hashes: Uint8Array;

@@ -35,7 +35,7 @@ export interface TransparencyLogOptions {
 }
 
 /** A log as verifiers have to know it. */
-export interface PublishedLog {
+interface PublishedLog {
   readonly publicKey: PublicKey;
   readonly logId: Uint8Array;
 }
