@@ -21,60 +21,67 @@ export interface SignedThing {
 
 /**
  * The entry repeats the bundle's signature, key or certificate, and digest: all of them, or it is some other signature's
- * (client specification §4.5.3). LOG_ENTRY_MISMATCH, DIGEST_MISMATCH, PEM_INVALID.
+ * (client specification §4.5). LOG_ENTRY_MISMATCH, DIGEST_MISMATCH, PEM_INVALID.
  */
 export function requireMatchingBody(body: EntryBody, signed: SignedThing, evidence: string): void {
-  const { content, signer, artifact } = signed;
-  const require = (part: string, same: boolean): void => {
-    if (same) return;
+  for (const [part, same] of compare(body, signed)) {
+    if (same) continue;
     throw new VerificationError('LOG_ENTRY_MISMATCH', 'log', `the log entry is about another ${part}`, { evidence });
-  };
-  const requireSignature = (signature: Uint8Array): void => require('signature', equal(signature, content.signature));
-  const requirePem = (pem: string): void => require(SIGNER[signer.kind], isPemOf(pem, signer));
-  const requireVerifier = (verifier: SignatureVerifier): void => {
-    require(SIGNER[signer.kind], isVerifierOf(verifier.verifier, signer));
-    require('algorithm', isKeyDetailsOf(verifier.keyDetails, signer.key));
-  };
-
-  if (content.kind === 'message') {
-    require('kind of content', body.kind === 'hashedrekord');
-    if (body.kind !== 'hashedrekord') return;
-    requireSignature(body.signature);
-    if (body.version === '0.0.1') requirePem(body.publicKeyPem);
-    else requireVerifier(body);
-    requireDigest(artifact, body.hash, body.digest, evidence);
-    return;
   }
-
-  const { payload, payloadType, encoding } = content;
-  const requirePayload = (logged: NamedDigest): void => require('payload', isDigestOf(logged, payload));
-  if (body.kind === 'hashedrekord') {
-    // Rekor v2 knows an envelope as a signature over its pre-authentication encoding; v1 has a kind of its own for it.
-    require('kind of content', body.version === '0.0.2');
-    if (body.version !== '0.0.2') return;
-    requireSignature(body.signature);
-    requireVerifier(body);
-    require('payload', isDigestOf(body, encoding));
-    return;
+  if (signed.content.kind === 'message' && body.kind === 'hashedrekord') {
+    requireDigest(signed.artifact, body.hash, body.digest, evidence);
   }
-  if (body.kind === 'intoto' && body.version === '0.0.1') {
-    // The signature is not in it, only the hash of the whole envelope.
-    requirePem(body.publicKeyPem);
-    require('envelope', envelopeTexts(content).some((text) => isDigestOf(body.envelopeHash, serializeUtf8(text))));
-    if (body.payloadHash !== undefined) requirePayload(body.payloadHash);
-    return;
-  }
-  requirePayload(body.payloadHash);
-  const [logged, ...others] = body.signatures;
-  require('signature', logged !== undefined && others.length === 0);
-  if (logged === undefined) return;
-  requireSignature(logged.signature);
-  if ('verifier' in logged) requireVerifier(logged);
-  else requirePem('verifierPem' in logged ? logged.verifierPem : logged.publicKeyPem);
-  if (body.kind === 'intoto') require('payload type', body.payloadType === payloadType);
 }
 
-const SIGNER: Record<Signer['kind'], string> = { certificate: 'certificate', key: 'key' };
+type Comparison = readonly [part: string, same: boolean];
+
+const OTHER_KIND: Comparison = ['kind of content', false];
+
+function compare(body: EntryBody, { content, signer }: SignedThing): Comparison[] {
+  if (content.kind === 'message') {
+    return body.kind === 'hashedrekord' ? compareSignature(body, content.signature, signer) : [OTHER_KIND];
+  }
+  if (body.kind === 'hashedrekord') {
+    // Rekor v2 knows an envelope as a signature over its pre-authentication encoding; v1 has kinds of its own for it.
+    if (body.version === '0.0.1') return [OTHER_KIND];
+    return [...compareSignature(body, content.signature, signer), ['payload', isDigestOf(body, content.encoding)]];
+  }
+  if (body.kind === 'intoto' && body.version === '0.0.1') {
+    // The signature itself is not in it, only the hash of the whole envelope.
+    const texts = envelopeTexts(content).map(serializeUtf8);
+    return [
+      [signer.kind, isPemOf(body.publicKeyPem, signer)],
+      ['envelope', texts.some((text) => isDigestOf(body.envelopeHash, text))],
+      ['payload', body.payloadHash === undefined || isDigestOf(body.payloadHash, content.payload)],
+    ];
+  }
+  const [logged, ...others] = body.signatures;
+  if (logged === undefined || others.length > 0) return [['envelope', false]];
+  return [
+    ...compareSignature(logged, content.signature, signer),
+    ['payload', isDigestOf(body.payloadHash, content.payload)],
+    ['payload type', body.kind !== 'intoto' || body.payloadType === content.payloadType],
+  ];
+}
+
+type LoggedSignature = { readonly signature: Uint8Array } & (
+  | { readonly publicKeyPem: string }
+  | { readonly verifierPem: string }
+  | SignatureVerifier
+);
+
+function compareSignature(logged: LoggedSignature, signature: Uint8Array, signer: Signer): Comparison[] {
+  const sameSignature: Comparison = ['signature', equal(logged.signature, signature)];
+  if (!('verifier' in logged)) {
+    const pem = 'verifierPem' in logged ? logged.verifierPem : logged.publicKeyPem;
+    return [sameSignature, [signer.kind, isPemOf(pem, signer)]];
+  }
+  return [
+    sameSignature,
+    [signer.kind, isVerifierOf(logged.verifier, signer)],
+    ['algorithm', isKeyDetailsOf(logged.keyDetails, signer.key)],
+  ];
+}
 
 const isDigestOf = (logged: NamedDigest, bytes: Uint8Array): boolean =>
   equal(logged.digest, digest(logged.hash, bytes));

@@ -62,13 +62,18 @@ function verifyMessage(
   if (signed !== undefined) return { ...signed, statement: undefined };
   throw new VerificationError('SIGNATURE_INVALID', 'signature', 'the signature does not verify for this artifact', {
     evidence,
+    ...(key.kind === 'ed25519' &&
+      artifact.bytes === undefined && { hint: 'a pure Ed25519 signature can be verified only from the file itself' }),
   });
 }
 
-// Ed25519 in its first form is over the artifact, not over a digest, so that its bytes are needed (RFC 8032 §5.1).
+// Ed25519 in its first form is over the artifact, not over a digest, so that its bytes are needed (RFC 8032 §5.1): the very
+// ones that were hashed, as it is the digest that the result names.
 function isPureSignature(key: PublicKey, artifact: Artifact, signature: Uint8Array): boolean {
-  if (key.kind !== 'ed25519' || artifact.bytes === undefined) return false;
-  return isValidSignature(key, 'sha512', artifact.bytes(), signature);
+  const bytes = key.kind === 'ed25519' ? artifact.bytes?.() : undefined;
+  if (bytes === undefined || !isValidSignature(key, 'sha512', bytes, signature)) return false;
+  const digests = Object.entries(artifact.digests) as [HashName, Uint8Array][];
+  return digests.every(([hash, digest]) => equal(digest, hashOf(hash, bytes)));
 }
 
 function digestNotGiven(hash: HashName, evidence: string): VerificationError {

@@ -1,6 +1,6 @@
 import type { Bundle, TransparencyLogEntry } from '../bundle/bundle.ts';
 import { signedEntryTimestampPayload } from '../bundle/set.ts';
-import { serializeHex } from '../bytes/bytes.ts';
+import { equal, serializeHex } from '../bytes/bytes.ts';
 import { isValidSignature } from '../crypto/verify.ts';
 import { VerificationError } from '../errors.ts';
 import { verifyTimestamp } from '../timestamp/verify.ts';
@@ -26,11 +26,13 @@ export function verifyTimes(
   root: TrustedRoot,
   required: { readonly any: boolean; readonly timestampAuthorities: number },
 ): VerifiedTime[] {
-  const stamped = bundle.timestamps.map((response, i) =>
-    withEvidence(`verificationMaterial.timestampVerificationData.rfc3161Timestamps[${i}]`, () =>
-      verifyTimestamp(response, signature, root.timestampAuthorities),
-    ),
-  );
+  const stamped = bundle.timestamps.map((response, i) => {
+    const evidence = `verificationMaterial.timestampVerificationData.rfc3161Timestamps[${i}]`;
+    if (bundle.timestamps.findIndex((other) => equal(other, response)) < i) {
+      throw new VerificationError('TIMESTAMP_DUPLICATE', 'time', 'the same timestamp twice', { evidence });
+    }
+    return withEvidence(evidence, () => verifyTimestamp(response, signature, root.timestampAuthorities));
+  });
   // By key: an authority that a trusted root lists twice, for two periods, is still one.
   const authorities = new Set(
     stamped.map(({ authority }) => serializeHex(authority.chain[0]?.spki ?? new Uint8Array())),
