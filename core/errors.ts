@@ -45,6 +45,7 @@ export const ERRORS = {
   TIMESTAMP_MISMATCH: 'verification',
   TIMESTAMP_SIGNATURE_INVALID: 'verification',
   TIMESTAMP_OUTSIDE_VALIDITY: 'verification',
+  TIMESTAMP_DUPLICATE: 'verification',
   CERTIFICATE_UNTRUSTED: 'verification',
   CERTIFICATE_EXPIRED: 'verification',
   CERTIFICATE_USAGE: 'verification',
