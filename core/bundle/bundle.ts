@@ -17,7 +17,7 @@ import {
 } from '../limits.ts';
 import { digestAlgorithmOf, parseHashOutput, someBytes } from './entry-fields.ts';
 
-export type BundleVersion = '0.1' | '0.2' | '0.3';
+type BundleVersion = '0.1' | '0.2' | '0.3';
 
 /** A Sigstore bundle (sigstore_bundle.proto) as it was read: well-formed, nothing in it verified. */
 export interface Bundle {
@@ -31,12 +31,12 @@ export interface Bundle {
 }
 
 /** Certificates in DER, the signer's first, one at least; or a hint which key it was, that may be empty. */
-export type VerificationMaterial =
+type VerificationMaterial =
   | { readonly kind: 'certificates'; readonly certificates: readonly Uint8Array[] }
   | { readonly kind: 'publicKey'; readonly hint: string };
 
 /** `digest` is a hint that nobody signed. */
-export type BundleContent =
+type BundleContent =
   | {
       readonly kind: 'message';
       readonly digest?: { readonly hash: HashName; readonly digest: Uint8Array };

@@ -4,7 +4,7 @@ import { type Json, parseJson } from '../bytes/json.ts';
 import { MAX_LOGGED_SIGNATURES } from '../limits.ts';
 
 /** One signature over the envelope's PAE. `keyid` is a hint that nobody signed, empty if there is none. */
-export interface EnvelopeSignature {
+interface EnvelopeSignature {
   readonly sig: Uint8Array;
   readonly keyid: string;
 }

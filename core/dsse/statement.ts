@@ -5,10 +5,10 @@ import { MAX_STATEMENT_SUBJECTS } from '../limits.ts';
 
 /** Values of `_type` that are understood: in-toto Statement v0.1 and v1, whose fields have the same meaning. */
 const STATEMENT_TYPES = ['https://in-toto.io/Statement/v0.1', 'https://in-toto.io/Statement/v1'] as const;
-export type StatementType = (typeof STATEMENT_TYPES)[number];
+type StatementType = (typeof STATEMENT_TYPES)[number];
 
 /** A thing that a statement is about. `digest` is by algorithm name, mostly lower-case hexadecimal; own members only. */
-export interface StatementSubject {
+interface StatementSubject {
   readonly name?: string;
   readonly digest: Readonly<Record<string, string>>;
 }

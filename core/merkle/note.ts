@@ -6,7 +6,7 @@ import { InputError } from '../errors.ts';
 import { MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES } from '../limits.ts';
 
 /** A signature line. The key ID (4 bytes) and the name tell which key it may be by; neither is a proof of it. */
-export interface NoteSignature {
+interface NoteSignature {
   readonly name: string;
   readonly keyId: Uint8Array;
   readonly signature: Uint8Array;
