@@ -7,6 +7,7 @@ import { type Checkpoint, parseCheckpoint, serializeCheckpoint, signCheckpoint }
 import { isNoteSignedBy, logKeyHash, noteKeyId, serializeNote } from '../core/merkle/note.ts';
 import { TlsReader, uint } from '../core/x509/tls.ts';
 import { serializeDigitallySigned, TLS_ECDSA, TLS_SHA256, treeHeadSignedData } from './ct-entry.ts';
+import { corrupt } from './faults.ts';
 import type { Head } from './store.ts';
 
 /** How one tree signs its heads: the front ends differ in origin, key and form of the signature. */
@@ -76,10 +77,7 @@ function openHead(head: Head, origin: string, isSigned: (checkpoint: Checkpoint)
     checkpoint = parseCheckpoint(head.checkpoint);
   } catch (cause) {
     if (!(cause instanceof HallmarkError)) throw cause;
-    throw new StorageError('DATABASE_CORRUPT', `the stored checkpoint of ${origin} cannot be read`, {
-      hint: 'restore the data directory from a backup that is not older than the last answer of the log',
-      cause,
-    });
+    throw corrupt(origin, 'its checkpoint cannot be read', cause);
   }
   if (checkpoint.origin !== origin) {
     throw new InputError('CONFIG_INVALID', `the data directory holds the log "${checkpoint.origin}", not "${origin}"`, {

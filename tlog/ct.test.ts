@@ -18,8 +18,8 @@ import { OID } from '../core/x509/oids.ts';
 import { sctSignedData, verifyEmbeddedScts } from '../core/x509/sct.ts';
 import { flipped, issue, issueAuthority, keyOf, leafExtensions, NOT_AFTER, NOT_BEFORE } from '../core/x509/testing.ts';
 import { opaque, TlsReader } from '../core/x509/tls.ts';
-import { createMemoryDisk } from './memory-store.ts';
-import { jsonOf, LOG_KEYS, NOW, openTestLog, type TestLog } from './test-log.ts';
+import { jsonOf, LOG_KEYS, NOW, openTestLog, type TestLog } from './testing.ts';
+import { createMemoryDisk } from './testing-store.ts';
 
 const root = issueAuthority('root');
 const ca = issueAuthority('intermediate', root);

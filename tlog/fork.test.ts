@@ -7,8 +7,8 @@ import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { generateKey, type PrivateKey } from '../core/crypto/private-key.ts';
 import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
 import { type Log, openLog } from './log.ts';
-import { createMemoryDisk, createMemoryStore } from './memory-store.ts';
 import { openSqliteStore } from './sqlite-store.ts';
+import { createMemoryDisk, createMemoryStore } from './testing-store.ts';
 
 const KEY = generateKey('ed25519');
 const clock = () => new Date('2026-03-01T12:00:00Z');

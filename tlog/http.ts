@@ -1,5 +1,5 @@
 import type { Json } from '../core/bytes/json.ts';
-import { InputError, StorageError, VerificationError } from '../core/errors.ts';
+import { InputError, StorageError } from '../core/errors.ts';
 
 /** Who sent a request. */
 export interface Peer {
@@ -65,7 +65,7 @@ async function answer(
     return await route.answer(request, url, groups);
   } catch (error) {
     if (error instanceof Refusal) return errorAnswer(error.status, error.message, error.headers);
-    if (error instanceof InputError || error instanceof VerificationError) return errorAnswer(400, error.message, {});
+    if (error instanceof InputError) return errorAnswer(400, error.message, {});
     if (error instanceof StorageError) {
       if (error.code !== 'OVERLOADED') onFault(error);
       const message = error.code === 'OVERLOADED' ? error.message : 'the log cannot be used at the moment';

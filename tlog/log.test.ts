@@ -9,9 +9,9 @@ import { MAX_WAITING_APPENDS } from '../core/limits.ts';
 import { leafHash, nodeHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
 import { createNoteSigner } from './checkpoint-signer.ts';
 import { type Log, openLog } from './log.ts';
-import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './memory-store.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
+import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
 import { EMPTY_EDGE, extend, rootOfEdge } from './tree-edge.ts';
 
 const KEY = generateKey('ed25519');

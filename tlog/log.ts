@@ -28,10 +28,11 @@ import { StorageError } from '../core/errors.ts';
 import { MAX_APPEND_BATCH, MAX_APPEND_BATCH_BYTES, MAX_WAITING_APPENDS, MAX_WAITING_BYTES } from '../core/limits.ts';
 import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
+import { corrupt, forked } from './faults.ts';
 import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
 import type { Head, Leaf, NewLeaf, Store } from './store.ts';
 import { extend, rootOfEdge } from './tree-edge.ts';
-import { createTileCache, forked, loadTree, rootAt, type TreeState } from './tree-state.ts';
+import { createTileCache, loadTree, rootAt, type TreeState } from './tree-state.ts';
 
 /** What is to be logged. */
 interface Submission {
@@ -245,11 +246,7 @@ function newLeaf({ submission, leafHash, identity }: Waiting, time: Date): NewLe
 }
 
 function present(tree: string, index: bigint, leaf: Leaf | undefined): Leaf {
-  if (!leaf) {
-    throw new StorageError('DATABASE_CORRUPT', `the log ${tree} cannot be used: entry ${index} is missing`, {
-      hint: 'restore the data directory from a backup that is not older than the last answer of the log',
-    });
-  }
+  if (!leaf) throw corrupt(tree, `entry ${index} is missing`);
   return leaf;
 }
 

@@ -13,7 +13,6 @@ import { isNoteSignedBy } from '../core/merkle/note.ts';
 import { leafHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
 import { serializeCertificatePem } from '../core/x509/certificate.ts';
 import { issue, issueAuthority, leafExtensions } from '../core/x509/testing.ts';
-import { createMemoryDisk } from './memory-store.ts';
 import {
   envelopeOf,
   hashedRekordV1,
@@ -23,7 +22,8 @@ import {
   openTestLog,
   signedDigest,
   type TestLog,
-} from './test-log.ts';
+} from './testing.ts';
+import { createMemoryDisk } from './testing-store.ts';
 
 const KEY = generateKey('p256');
 const POST = '/api/v1/log/entries';

@@ -12,7 +12,7 @@ import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { isNoteSignedBy, logKeyHash } from '../core/merkle/note.ts';
 import { parseEntryBundle } from '../core/merkle/tile.ts';
 import { leafHash, nodeHash, verifyInclusion } from '../core/merkle/tree.ts';
-import { envelopeOf, hashedRekordV2, jsonOf, LOG_KEYS, openTestLog, type TestLog } from './test-log.ts';
+import { envelopeOf, hashedRekordV2, jsonOf, LOG_KEYS, openTestLog, type TestLog } from './testing.ts';
 
 const KEY = generateKey('p256');
 const POST = '/api/v2/log/entries';

@@ -1,8 +1,8 @@
 import { equal } from '../core/bytes/bytes.ts';
-import { StorageError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/merkle/tile.ts';
 import { EMPTY_ROOT, leafHash, type ReadNode } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
+import { corrupt, forked } from './faults.ts';
 import type { Head, Store } from './store.ts';
 import { HASH_BYTES, TILE_HEIGHT, TileNodes } from './tile-nodes.ts';
 import { type Edge, EMPTY_EDGE, edgeNode, rootOfEdge, rootOfSize, tileOf } from './tree-edge.ts';
@@ -128,17 +128,4 @@ async function loadEdge(store: Store, tree: string, size: bigint): Promise<Edge>
     tiles.push(nodes);
   }
   return { size, tiles };
-}
-
-function corrupt(tree: string, problem: string): StorageError {
-  return new StorageError('DATABASE_CORRUPT', `the log ${tree} cannot be used: ${problem}`, {
-    hint: 'restore the data directory from a backup that is not older than the last answer of the log',
-  });
-}
-
-/** The log contradicts what it signed before: nothing may be appended to it any more. */
-export function forked(tree: string, problem: string): StorageError {
-  return new StorageError('LOG_FORKED', `the log ${tree} must not go on: ${problem}`, {
-    hint: 'restore the data directory from a backup that is not older than the last answer of the log',
-  });
 }

@@ -5,7 +5,7 @@ import { generateKey, type PrivateKey, sign, streamSigner } from '../core/crypto
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { preAuthEncoding } from '../core/dsse/envelope.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
-import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './memory-store.ts';
+import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
 import { openTransparencyLog, type TransparencyLog } from './transparency-log.ts';
 
 /** Test only: the instant at which everything happens. */
