@@ -53,7 +53,7 @@ const FORMAT = { code: 'CMS_INVALID', what: 'a CMS signature', maxBytes: MAX_CMS
 const fail = (problem: string): InputError => new InputError(FORMAT.code, `not ${FORMAT.what}: ${problem}`);
 
 /**
- * Reads a ContentInfo with SignedData in DER. BER and other kinds of certificates are refused; the order of sets is
+ * Reads a ContentInfo with SignedData in DER. BER, other kinds of certificates and revocation lists are refused; the order of sets is
  * taken as it comes, since common writers do not sort them. Errors: CMS_INVALID.
  */
 export function parseSignedData(der: Uint8Array): SignedData {
@@ -83,7 +83,7 @@ function readSignedData(fields: DerReader): SignedData {
   contentWrapper?.end();
   encapsulated.end();
   const certificates = readCertificates(fields.optionalConstructed(contextTag(0)));
-  fields.optional(contextTag(1)); // Revocation lists: the chain is short-lived or pinned.
+  if (fields.tag === contextTag(1)) throw fail('revocation lists are not supported');
   const signers = fields.set();
   fields.end();
   const signerInfos: SignerInfo[] = [];

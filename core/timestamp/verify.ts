@@ -85,27 +85,25 @@ function verifyUnderAuthority(timestamp: SignedTimestamp, authority: TimestampAu
 
 /**
  * The certificate that the signer points to. Where the trusted root gives the leaf, only that one will do; else it comes with the
- * timestamp and is worth as much as its chain.
+ * timestamp and is worth as much as its chain. No other leaf may come along.
  */
 function findSigner(
   timestamp: SignedTimestamp,
   authority: TimestampAuthority,
 ): { certificate: Certificate; intermediates: readonly Certificate[] } {
-  const [leaf] = authority.chain;
-  const known = authority.chain.filter((certificate) => certificate.isCa);
   const embedded = timestamp.certificates.map(parseCertificate);
-  const pointedTo = embedded.filter((candidate) => isSigner(timestamp.signer, candidate));
-  if (leaf !== undefined && !leaf.isCa) {
-    if (!isSigner(timestamp.signer, leaf))
-      throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp is not of a trusted timestamp authority');
-    if (!pointedTo.every((candidate) => equal(candidate.der, leaf.der)))
-      throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp carries another certificate in the name of its authority');
-    return { certificate: leaf, intermediates: known };
-  }
-  const [certificate, ...others] = pointedTo;
-  if (certificate === undefined || others.length > 0)
-    throw rejected('TIMESTAMP_UNTRUSTED', `timestamp carries ${pointedTo.length} certificates of its signer, not one`);
-  return { certificate, intermediates: [...known, ...embedded.filter((candidate) => candidate.isCa)] };
+  const leaves = embedded.filter(({ isCa }) => !isCa);
+  const known = authority.chain.filter(({ isCa }) => isCa);
+  const [first] = authority.chain;
+  const isPinned = first !== undefined && !first.isCa;
+  const certificate = isPinned ? first : leaves[0];
+  if (certificate === undefined)
+    throw rejected('TIMESTAMP_UNTRUSTED', 'neither timestamp nor trusted root has the certificate of the signer');
+  if (!isSigner(timestamp.signer, certificate))
+    throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp is not of a trusted timestamp authority');
+  if (!leaves.every(({ der }) => equal(der, certificate.der)))
+    throw rejected('TIMESTAMP_UNTRUSTED', 'timestamp carries the certificate of another signer');
+  return { certificate, intermediates: isPinned ? known : [...known, ...embedded.filter(({ isCa }) => isCa)] };
 }
 
 /** Runs a step of another format and tells its rejection as one of the timestamp. */
