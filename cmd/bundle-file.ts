@@ -13,11 +13,12 @@ export const BUNDLE_SUFFIX = '.sigstore.json';
  * USAGE if there is no telling where; else the errors of `readBundle`.
  */
 export function readBundleOf(artifact: string, named: string | undefined): { bundle: Bundle; path: string } {
+  const digest = parseDigestReference(artifact);
   if (named !== undefined) {
     if (named === '-' && artifact === '-') throw new UsageError('artifact and bundle cannot both be on standard input');
     return { bundle: readBundle(named), path: named };
   }
-  if (artifact === '-' || parseDigestReference(artifact) !== undefined) {
+  if (artifact === '-' || digest !== undefined) {
     throw new UsageError('there is no file name to find the bundle by', {
       hint: `hallmark verify ${artifact} --bundle FILE${BUNDLE_SUFFIX} ...`,
     });
