@@ -18,7 +18,7 @@ export interface SignedData {
 }
 
 /** How a signer points to its certificate. */
-export type SignerId =
+type SignerId =
   | { readonly kind: 'issuerAndSerialNumber'; readonly issuerName: Uint8Array; readonly serialNumber: Uint8Array }
   | { readonly kind: 'subjectKeyId'; readonly subjectKeyId: Uint8Array };
 
@@ -33,7 +33,7 @@ export interface SignerInfo {
   readonly unsignedAttributes: readonly Attribute[];
 }
 
-export interface SignedAttributes {
+interface SignedAttributes {
   /** What the signature is over: the attributes with the tag of a SET (RFC 5652 §5.4). */
   readonly signedBytes: Uint8Array;
   /** Object identifier. */

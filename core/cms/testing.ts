@@ -73,15 +73,17 @@ export function buildSignedData(options: SignedDataOptions): Uint8Array {
   return sequence(...(options.contentInfo ?? same)([oid(OID.signedData), explicit(0, sequence(...signedData))]));
 }
 
+const OPENSSL = 'openssl';
+
 /** Whether there is an openssl to test against. */
-export const hasOpenssl = (): boolean => spawnSync('openssl', ['version']).status === 0;
+export const hasOpenssl = (): boolean => spawnSync(OPENSSL, ['version']).status === 0;
 
 /** Runs openssl in a folder with these files; the content of its file `out`. Throws what openssl says if it fails. */
 export function openssl(files: Record<string, Uint8Array | string>, args: readonly string[]): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'hallmark-'));
   try {
     for (const [name, content] of Object.entries({ out: '', ...files })) writeFileSync(join(folder, name), content);
-    const { error, status, stdout, stderr } = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+    const { error, status, stdout, stderr } = spawnSync(OPENSSL, args, { cwd: folder, encoding: 'utf8' });
     if (error !== undefined) throw error;
     if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stdout}${stderr}`);
     return new Uint8Array(readFileSync(join(folder, 'out')));

@@ -19,7 +19,7 @@ export interface SignedTimestamp {
 }
 
 /** What the authority says (TSTInfo of RFC 3161 §2.4.2). */
-export interface TimestampInfo {
+interface TimestampInfo {
   /** Object identifier. */
   readonly policy: string;
   readonly imprint: MessageImprint;

@@ -1,26 +1,14 @@
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { X509Certificate } from 'node:crypto';
 import type * as Peculiar from '@peculiar/x509';
-import { DerReader, sequence } from '../asn1/der.ts';
 import { serializeHex } from '../bytes/bytes.ts';
 import { distinguishedName, serializeTbsCertificate, signCertificate } from './build.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 import { verifyChain } from './chain.ts';
-import { parseCertificateRequest } from './csr.ts';
 import { alternativeNamesExtension, precertificatePoisonExtension } from './extensions.ts';
 import { serializeFulcioClaims } from './fulcio.ts';
 import { commonName, subjectAlternativeNames } from './names.ts';
-import {
-  errorOf,
-  flipped,
-  issue,
-  issueAuthority,
-  leafExtensions,
-  loadPeculiarX509,
-  NOON,
-  NOT_AFTER,
-  NOT_BEFORE,
-} from './testing.ts';
+import { issue, issueAuthority, leafExtensions, loadPeculiarX509, NOON, NOT_AFTER, NOT_BEFORE } from './testing.ts';
 
 let x509: typeof Peculiar;
 beforeAll(async () => {
@@ -150,61 +138,4 @@ describe('what others build, we read', () => {
     expect(subjectAlternativeNames(ours as Certificate)).toEqual([{ kind: 'email', value: 'b@example.com' }]);
     expect(verifyChain(ours as Certificate, [], [anchor as Certificate], NOON, 'codeSigning')).toHaveLength(2);
   });
-
-  /** A request of @peculiar/x509 with the keys of an algorithm of WebCrypto. */
-  async function request(keyAlgorithm: Parameters<typeof crypto.subtle.generateKey>[0]): Promise<Uint8Array> {
-    const keys = (await crypto.subtle.generateKey(keyAlgorithm as 'Ed25519', true, [
-      'sign',
-      'verify',
-    ])) as CryptoKeyPair;
-    const made = await x509.Pkcs10CertificateRequestGenerator.create({
-      name: 'CN=requester',
-      keys,
-      signingAlgorithm: keyAlgorithm as never,
-      extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'email', value: 'c@example.com' }])],
-    });
-    return new Uint8Array(made.rawData);
-  }
-
-  test.each([
-    ['P-256', 'p256', algorithm],
-    ['P-384', 'p384', { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' }],
-    [
-      'RSA',
-      'rsa',
-      { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1) },
-    ],
-    ['Ed25519', 'ed25519', { name: 'Ed25519' }],
-  ] as const)('a signing request with a key for %s', async (_name, kind, keyAlgorithm) => {
-    const parsed = parseCertificateRequest(await request(keyAlgorithm as never));
-    expect(parsed.publicKey.kind).toBe(kind);
-    expect(commonName(parsed.subjectName)).toBe('requester');
-  });
-
-  test('refused: every turned bit of a signing request', async () => {
-    const der = await request(algorithm);
-    for (let at = 0; at < der.length; at++)
-      expect(errorOf(() => parseCertificateRequest(flipped(der, at))).kind, `byte ${at}`).toBe('input');
-  });
-
-  test('refused: signing request signed with another key', async () => {
-    const [one, two] = [await request(algorithm), await request(algorithm)];
-    const info = elements(one)[0] as Uint8Array;
-    const der = sequence(info, ...elements(two).slice(1));
-    const error = errorOf(() => parseCertificateRequest(der));
-    expect(error.code).toBe('CERTIFICATE_INVALID');
-    expect(error.message).toContain('its signature is wrong');
-  });
-
-  test('refused: a certificate is no signing request', () => {
-    expect(errorOf(() => parseCertificateRequest(root.certificate.der)).code).toBe('CERTIFICATE_INVALID');
-  });
 });
-
-/** The elements of an outer SEQUENCE. */
-function elements(der: Uint8Array): Uint8Array[] {
-  const reader = new DerReader(der).sequence();
-  const found: Uint8Array[] = [];
-  while (!reader.done) found.push(reader.element().encoding);
-  return found;
-}

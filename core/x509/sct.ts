@@ -69,7 +69,7 @@ export function parseSctList(extensionValue: Uint8Array): Sct[] {
 }
 
 /** Reads one SignedCertificateTimestamp (RFC 6962 §3.2). Errors: CERTIFICATE_INVALID. */
-export function parseSct(bytes: Uint8Array): Sct {
+function parseSct(bytes: Uint8Array): Sct {
   const reader = new TlsReader(bytes);
   if (reader.number(1) !== V1) throw fail('SCT version is not 1');
   const sct = {
@@ -90,7 +90,7 @@ export function serializeSctList(scts: readonly Sct[]): Uint8Array {
 }
 
 /** SignedCertificateTimestamp (RFC 6962 §3.2). */
-export function serializeSct(sct: Sct): Uint8Array {
+function serializeSct(sct: Sct): Uint8Array {
   return concat(
     Uint8Array.of(V1),
     sct.logId,
