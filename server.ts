@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCertificateAuthority } from './ca/authority.ts';
 import { createCaChain, createTsaChain } from './ca/chain.ts';
@@ -79,7 +79,8 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
     for (const step of opened.splice(0).reverse()) await step();
   };
   try {
-    const { publicUrl, createdAt } = openInstance(config, clock());
+    const instance = openInstance(config, clock());
+    const { publicUrl, createdAt } = instance;
     const keys = openKeyStore(join(config.data, 'keys'));
     const key = (name: string): PrivateKey => keys.loadOrCreate(name, 'p256');
     const hasCa = config.part !== 'log';
@@ -143,6 +144,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       clock,
     );
     fronts.push((request, url) => answerDocument(request, url, publication, repository.files()));
+    establishInstance(config, instance);
     return {
       publicUrl,
       devIssuer,
@@ -157,31 +159,70 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
   }
 }
 
-// The instance is what every start has in common; a start that names another URL would fork all that clients trust.
-function openInstance(config: StackConfig, now: Date): { publicUrl: string; createdAt: Date } {
+type Part = 'ca' | 'log';
+
+/** Files that each part has from its first complete start on. Without one a new key or an empty log would take its place. */
+const PART_FILES: Record<Part, readonly string[]> = {
+  ca: ['keys/ca.pem', 'keys/ct.pem', 'keys/tsa.pem', 'ca-chain.pem', 'tsa-chain.pem'],
+  log: ['keys/rekor-v1.pem', 'keys/rekor-v2.pem'],
+};
+const COMMON_FILES = ['log.db', 'keys/tuf-root.pem', 'keys/tuf-online.pem', 'tuf/1.root.json', 'tuf/timestamp.json'];
+
+/** What every start of a data directory has in common. */
+interface Instance {
+  readonly publicUrl: string;
+  readonly createdAt: Date;
+  /** Parts that were started completely once. */
+  readonly parts: readonly Part[];
+}
+
+// A start that names another URL, or finds a file gone, would fork what clients trust: it is refused before it writes.
+function openInstance(config: StackConfig, now: Date): Instance {
   const path = join(config.data, 'instance.json');
-  const create = (): string => {
-    const createdAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
-    return `${JSON.stringify({ schemaVersion: 1, publicUrl: config.publicUrl, createdAt: createdAt.toISOString() })}\n`;
-  };
-  const fields = new Fields(
-    parseJson(openText(path, MAX_TRUST_FILE_BYTES, 'instance file', create)),
-    path,
-    'CONFIG_INVALID',
+  const createdAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
+  const text = openText(path, MAX_TRUST_FILE_BYTES, 'instance file', () =>
+    serializeInstance({ publicUrl: config.publicUrl, createdAt, parts: [] }),
   );
+  const instance = parseInstance(text, path);
+  const { publicUrl, parts } = instance;
+  if (publicUrl !== config.publicUrl) {
+    const message = `the data directory ${config.data} belongs to ${publicUrl}, not to ${config.publicUrl}`;
+    throw new StorageError('INSTANCE_MISMATCH', message, {
+      hint: `keep its URL with --url ${publicUrl}, or start a new instance with another --data`,
+    });
+  }
+  const files = parts.length === 0 ? [] : [...COMMON_FILES, ...parts.flatMap((part) => PART_FILES[part])];
+  const lost = files.find((file) => !existsSync(join(config.data, file)));
+  if (lost !== undefined) {
+    throw new StorageError('INSTANCE_INCOMPLETE', `the data directory ${config.data} has lost ${lost}`, {
+      hint: 'restore the whole directory from one backup, or start a new instance with another --data',
+    });
+  }
+  return instance;
+}
+
+function establishInstance(config: StackConfig, instance: Instance): void {
+  const started: Part[] = config.part === 'all' ? ['ca', 'log'] : [config.part];
+  const parts = [...new Set([...instance.parts, ...started])];
+  if (parts.length === instance.parts.length) return;
+  writeFileAtomic(join(config.data, 'instance.json'), serializeInstance({ ...instance, parts }), 0o600);
+}
+
+const serializeInstance = ({ publicUrl, createdAt, parts }: Instance): string =>
+  `${JSON.stringify({ schemaVersion: 1, publicUrl, createdAt: createdAt.toISOString(), parts })}\n`;
+
+function parseInstance(text: string, path: string): Instance {
+  const fields = new Fields(parseJson(text), path, 'CONFIG_INVALID');
+  if (fields.optionalInteger('schemaVersion', 1, 1) === undefined) throw fields.fail('schemaVersion', 'missing');
   const publicUrl = fields.string('publicUrl');
   const createdAt = fields.optionalTime('createdAt');
   if (createdAt === undefined) throw fields.fail('createdAt', 'missing');
-  if (publicUrl !== config.publicUrl) {
-    throw new StorageError(
-      'INSTANCE_MISMATCH',
-      `the data directory ${config.data} belongs to ${publicUrl}, not to ${config.publicUrl}`,
-      {
-        hint: `keep its URL with --url ${publicUrl}, or start a new instance with another --data`,
-      },
-    );
-  }
-  return { publicUrl, createdAt };
+  const parts = fields.array('parts', 2).map((part) => {
+    if (part !== 'ca' && part !== 'log') throw fields.fail('parts', 'expected "ca" and "log"');
+    return part;
+  });
+  fields.end();
+  return { publicUrl, createdAt, parts };
 }
 
 function openChain(data: string, name: string, create: () => Certificate[]): Certificate[] {
@@ -333,6 +374,8 @@ function bind(
       fetch: answer,
       maxRequestBodySize: MAX_LOG_REQUEST_BYTES,
       development: false,
+      // Said because Bun's production default shares the port: two servers would answer in turns.
+      reusePort: false,
     });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;

@@ -99,6 +99,7 @@ export const ERRORS = {
   PORT_IN_USE: 'storage',
   ADDRESS_UNAVAILABLE: 'storage',
   INSTANCE_MISMATCH: 'storage',
+  INSTANCE_INCOMPLETE: 'storage',
   DATABASE_CORRUPT: 'storage',
   LOG_FORKED: 'storage',
   LOG_HEAD_MOVED: 'storage',
