@@ -181,28 +181,28 @@ export class DerReader {
     return bits;
   }
 
-  /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most 64 bits. */
+  /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most 53 bits. */
   oid(): string {
     const content = this.read(TAG.oid);
     if (content.length === 0) throw fail('empty object identifier');
-    const arcs: bigint[] = [];
-    let arc = 0n;
+    const arcs: number[] = [];
+    let arc = 0;
     let fresh = true;
     for (const byte of content) {
       if (fresh && byte === 0x80) throw fail('object identifier arc not minimal');
-      arc = (arc << 7n) | BigInt(byte & 0x7f);
-      if (arc >= 1n << 64n) throw fail('object identifier arc above 64 bits');
+      arc = arc * 128 + (byte & 0x7f);
+      if (arc > Number.MAX_SAFE_INTEGER) throw fail('object identifier arc above 53 bits');
       fresh = byte < 0x80;
-      if (fresh) {
-        arcs.push(arc);
-        arc = 0n;
-        if (arcs.length > MAX_OID_ARCS) throw fail(`object identifier with more than ${MAX_OID_ARCS} arcs`);
-      }
+      if (!fresh) continue;
+      // The first two arcs share one number (X.690 §8.19.4).
+      if (arcs.length > 0) arcs.push(arc);
+      else if (arc < 80) arcs.push(Math.floor(arc / 40), arc % 40);
+      else arcs.push(2, arc - 80);
+      if (arcs.length > MAX_OID_ARCS) throw fail(`object identifier with more than ${MAX_OID_ARCS} arcs`);
+      arc = 0;
     }
     if (!fresh) throw fail('truncated object identifier');
-    const [head, ...rest] = arcs as [bigint, ...bigint[]];
-    const root = head < 40n ? 0n : head < 80n ? 1n : 2n;
-    return [root, head - root * 40n, ...rest].join('.');
+    return arcs.join('.');
   }
 
   /** UTCTime or GeneralizedTime with seconds and Z (RFC 5280 §4.1.2.5); GeneralizedTime may carry a fraction (RFC 3161 §2.4.2). */
