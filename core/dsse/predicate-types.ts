@@ -14,13 +14,11 @@ export const PREDICATE_TYPES = {
   vuln: 'https://cosign.sigstore.dev/attestation/vuln/v1',
 } as const satisfies Record<string, string>;
 
-export type PredicateTypeName = keyof typeof PREDICATE_TYPES;
-
-export const isPredicateTypeName = (text: string): text is PredicateTypeName => Object.hasOwn(PREDICATE_TYPES, text);
+const isShortName = (text: string): text is keyof typeof PREDICATE_TYPES => Object.hasOwn(PREDICATE_TYPES, text);
 
 /** The predicate type URI of a short name, or the URI itself. PREDICATE_INVALID */
 export function predicateTypeUri(text: string): string {
-  if (isPredicateTypeName(text)) return PREDICATE_TYPES[text];
+  if (isShortName(text)) return PREDICATE_TYPES[text];
   if (/^[a-z][a-z0-9+.-]*:[!-~]+$/i.test(text)) return text;
   throw new InputError('PREDICATE_INVALID', `${JSON.stringify(text)} is not a predicate type`, {
     hint: `give a URI or one of ${Object.keys(PREDICATE_TYPES).join(', ')}`,

@@ -44,9 +44,8 @@ export const exactly = (subjectAlternativeName: string, issuer: string): Identit
   ],
 });
 
-export const trustedRootAt = (path: string): TrustedRoot => parseTrustedRoot(readFileSync(path));
-export const publicGoodRoot = (): TrustedRoot =>
-  trustedRootAt(sharedPath('trust/public-good.trusted_root.json') as string);
+const trustedRootAt = (path: string): TrustedRoot => parseTrustedRoot(readFileSync(path));
+const publicGoodRoot = (): TrustedRoot => trustedRootAt(sharedPath('trust/public-good.trusted_root.json') as string);
 
 /** The cases of the conformance suite; their names say what has to come out. */
 export function conformanceSamples(): Sample[] {

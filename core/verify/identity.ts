@@ -10,7 +10,7 @@ export type Matcher =
   | { readonly kind: 'pattern'; readonly pattern: Pattern };
 
 /** An identity that a verifier wants: both parts, from the same certificate. */
-export interface ExpectedIdentity {
+interface ExpectedIdentity {
   readonly issuer: Matcher;
   readonly subjectAlternativeName: Matcher;
 }

@@ -2,7 +2,7 @@ import { InputError } from '../errors.ts';
 import { MAX_PATTERN_DEPTH, MAX_PATTERN_REPEAT } from '../limits.ts';
 
 /** Code points lo..hi, both included. */
-export type CharacterRange = readonly [lo: number, hi: number];
+type CharacterRange = readonly [lo: number, hi: number];
 export interface CharacterSet {
   readonly negated: boolean;
   readonly ranges: readonly CharacterRange[];

@@ -29,7 +29,7 @@ export interface VerifyOptions {
   readonly thresholds?: Partial<Thresholds>;
 }
 
-export type VerifiedSigner =
+type VerifiedSigner =
   | ({ readonly kind: 'certificate'; readonly claims: FulcioClaims; readonly certificate: Certificate } & Identity)
   /** `fingerprint`: SHA-256 of the key's SPKI. */
   | { readonly kind: 'key'; readonly fingerprint: Uint8Array };
