@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { type Bundle, parseBundle } from '../core/bundle/bundle.ts';
-import { InputError, UsageError, VerificationError } from '../core/errors.ts';
+import { InputError, parseNamed, UsageError, VerificationError } from '../core/errors.ts';
 import { readFileBounded, readStdinBounded } from '../core/files.ts';
 import { MAX_BUNDLE_BYTES } from '../core/limits.ts';
 import { parseDigestReference } from './artifact.ts';
@@ -47,7 +47,8 @@ export function readBundle(path: string): Bundle {
   }
   const bytes =
     path === '-' ? readStdinBounded(MAX_BUNDLE_BYTES, 'bundle') : readFileBounded(path, MAX_BUNDLE_BYTES, 'bundle');
-  return parseBundle(bytes);
+  const hint = 'get the bundle again from where it came from; hallmark inspect explains what a bundle says';
+  return parseNamed(`bundle ${path === '-' ? 'on standard input' : path}`, hint, () => parseBundle(bytes));
 }
 
 /** Bytes of a file, undefined if there is none; for what has no size, as a pipe, 0. */

@@ -8,7 +8,7 @@
 //   env NAME=VALUE          for all that follow; $NAME and ${NAME} are replaced in every line
 //   set NAME RE             NAME becomes the first group of RE in the last stdout
 //   cmp FILE FILE           exists FILE           ! exists FILE           mode FILE 600
-//   append FILE TEXT        write FILE TEXT       cp FROM TO (FROM may be ../shared/...)
+//   append FILE TEXT        write FILE TEXT       remove FILE        cp FROM TO (FROM may be ../shared/...)
 //   start NAME hallmark ARGS     in the background      waitfor NAME RE [VAR]     stop NAME (SIGTERM, must end with 0)
 import { afterAll, describe, expect, test } from 'bun:test';
 import {
@@ -184,6 +184,8 @@ async function run(script: Script, line: string): Promise<void> {
       return writeFileSync(script.path(first), second);
     case 'cp':
       return copyFileSync(script.path(first), script.path(second));
+    case 'remove':
+      return rmSync(script.path(first));
     case 'start':
       return script.start(first, args.slice(1));
     case 'waitfor':

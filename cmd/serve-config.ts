@@ -17,7 +17,7 @@ export interface ServeFile {
  */
 export function parseServeFile(json: Json): ServeFile {
   if (json === null || typeof json !== 'object' || Array.isArray(json)) {
-    throw new InputError('CONFIG_INVALID', 'the configuration is not a JSON object');
+    throw new InputError('CONFIG_INVALID', 'not a JSON object');
   }
   const problems: string[] = [];
   const text = (key: string): string | undefined => {
@@ -34,13 +34,8 @@ export function parseServeFile(json: Json): ServeFile {
   const known = ['listen', 'publicUrl', 'data', 'logFormat', 'issuers'];
   for (const key of Object.keys(json)) if (!known.includes(key)) problems.push(`${key}: unknown key`);
   if (problems.length > 0) {
-    throw new InputError(
-      'CONFIG_INVALID',
-      `the configuration has ${problems.length} error${problems.length > 1 ? 's' : ''}: ${problems.join('; ')}`,
-      {
-        hint: 'docs/serve.md describes every key',
-      },
-    );
+    const count = problems.length === 1 ? 'an error' : `${problems.length} errors`;
+    throw new InputError('CONFIG_INVALID', `has ${count}: ${problems.join('; ')}`);
   }
   return {
     ...(listen === undefined ? {} : { listen }),

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { parseJson } from '../core/bytes/json.ts';
-import { UsageError } from '../core/errors.ts';
+import { parseNamed, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
 import { type ServerLog, serve } from '../server.ts';
@@ -50,10 +50,7 @@ Examples:
 }
 
 async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOptions): Promise<void> {
-  const file: ServeFile =
-    options.config === undefined
-      ? {}
-      : parseServeFile(parseJson(readFileBounded(options.config, MAX_TRUST_FILE_BYTES, 'configuration')));
+  const file = options.config === undefined ? {} : readServeFile(options.config);
   const listen = parseListen(options.listen ?? file.listen ?? DEFAULT_LISTEN);
   const url = options.url ?? file.publicUrl;
   if (listen.wildcard && url === undefined) {
@@ -90,6 +87,13 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   log('info', 'stopping');
   await server.stop();
   log('info', 'stopped');
+}
+
+function readServeFile(path: string): ServeFile {
+  const bytes = readFileBounded(path, MAX_TRUST_FILE_BYTES, 'configuration');
+  return parseNamed(`configuration ${path}`, 'docs/serve.md describes every key', () =>
+    parseServeFile(parseJson(bytes)),
+  );
 }
 
 function dataHome(cli: Cli): string {

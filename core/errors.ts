@@ -144,6 +144,22 @@ export class InputError extends HallmarkError {
   }
 }
 
+/**
+ * Runs the parser of something with a name ("bundle x.sigstore.json"): what it finds wrong says where, and keeps its code.
+ * `hint` is the remedy where the parser knows none.
+ */
+export function parseNamed<T>(name: string, hint: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof InputError)) throw cause;
+    throw new InputError(cause.code as InputErrorCode, `${name}: ${cause.message}`, {
+      hint: cause.hint ?? hint,
+      cause,
+    });
+  }
+}
+
 /** The step of verification that rejected, in the client specification's order. */
 export type VerificationStep = 'parse' | 'time' | 'certificate' | 'log' | 'signature' | 'identity' | 'policy';
 
