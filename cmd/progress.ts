@@ -8,7 +8,8 @@ export interface Progress {
 
 /** Starts a progress line on standard error; one that shows nothing where nobody watches. */
 export async function startProgress(cli: Cli): Promise<Progress> {
-  if (!cli.interactive) return { show: () => {}, end: () => {} };
+  // A terminal that says it has no columns makes the spinner clear lines without end.
+  if (!cli.interactive || !(process.stderr.columns > 0)) return { show: () => {}, end: () => {} };
   // Loaded only here: a pipeline never shows it.
   const { default: ora } = await import('ora');
   // Standard input is left alone: it may hold what is being signed.
