@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { Option } from 'commander';
+import type { Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
 import type { FetchLike } from '../core/sign/http.ts';
 import { type EnvName, readEnv } from './env.ts';
@@ -64,6 +64,8 @@ function writeAll(fd: number, text: string): void {
 
 /** `--output text|json`, the same in every command. */
 export function outputOption(): Option {
+  // Loaded here, so that what needs no command line, as --version, starts without it.
+  const { Option } = require('commander') as typeof import('commander');
   return new Option('--output <format>', 'text for people, json for machines (one line, stable schema)')
     .choices(['text', 'json'])
     .default('text');
