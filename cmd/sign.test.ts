@@ -189,6 +189,16 @@ describe('hallmark sign', () => {
     });
   }
 
+  test('writes no bundle that its trust refuses', async () => {
+    const config = JSON.parse(readFileSync(at('client_trust_config.json'), 'utf8')) as { signingConfig: object };
+    writeFileSync(at('signing_config.json'), JSON.stringify(config.signingConfig));
+    const path = file();
+    const elsewhere = ['--trust', 'public-good', '--signing-config', at('signing_config.json')];
+    const error = await failure(sign(path, '--key', at('key.pem'), ...elsewhere));
+    expect(error.kind).toBe('verification');
+    expect(existsSync(`${path}.sigstore.json`)).toBe(false);
+  });
+
   test('without a signing config names the remedy', async () => {
     const error = await failure(sign(file(), '--trusted-root', at('trusted_root.json'), '--identity-token', token));
     expect(error.code).toBe('NO_SERVICE_CONFIGURED');
