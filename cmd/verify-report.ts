@@ -1,0 +1,61 @@
+import { serializeHex } from '../core/bytes/bytes.ts';
+import type { Json } from '../core/bytes/json.ts';
+import type { VerifiedBundle } from '../core/verify/verify.ts';
+import { instantText, reportText } from './report.ts';
+
+/** What was verified, for a person. */
+export function verifiedText(reference: string, verified: VerifiedBundle): string {
+  const { signer, times, logEntries, artifact, statement } = verified;
+  return reportText(`Verified: ${reference}`, [
+    signer.kind === 'certificate'
+      ? ['signed by', signer.subjectAlternativeName]
+      : ['signed by', `the given key, sha256:${serializeHex(signer.fingerprint)}`],
+    ['vouched for by', signer.kind === 'certificate' ? signer.issuer : undefined],
+    ['attests', statement?.predicateType],
+    ['signed at', ...times.map((time) => `${instantText(time.time)} (${time.source} ${urlOf(time)})`)],
+    ['logged in', ...logEntries.map(({ log, logIndex }) => `${log.baseUrl}, index ${logIndex}`)],
+    [artifact.hash, serializeHex(artifact.digest)],
+  ]);
+}
+
+/** What was verified, for a machine: the members that `--output json` promises. */
+export function verifiedJson(reference: string, verified: VerifiedBundle): Record<string, Json> {
+  const { signer, times, logEntries, artifact, statement } = verified;
+  return {
+    artifact: { reference, hash: artifact.hash, digest: serializeHex(artifact.digest) },
+    signer:
+      signer.kind === 'key'
+        ? { kind: 'key', fingerprint: `sha256:${serializeHex(signer.fingerprint)}` }
+        : {
+            kind: 'certificate',
+            subjectAlternativeName: signer.subjectAlternativeName,
+            issuer: signer.issuer,
+            claims: { ...signer.claims },
+            certificate: {
+              serialNumber: serializeHex(signer.certificate.serialNumber),
+              notBefore: signer.certificate.notBefore.toISOString(),
+              notAfter: signer.certificate.notAfter.toISOString(),
+            },
+          },
+    times: times.map((time) => ({ time: time.time.toISOString(), source: time.source, url: urlOf(time) })),
+    logEntries: logEntries.map(({ log, logIndex, integratedTime, kind, version }) => ({
+      url: log.baseUrl,
+      logId: serializeHex(log.logId),
+      logIndex: String(logIndex),
+      integratedTime: integratedTime?.toISOString() ?? null,
+      kind,
+      version,
+    })),
+    statement:
+      statement === undefined
+        ? null
+        : {
+            predicateType: statement.predicateType,
+            subjects: statement.subjects.map(({ name, digest }) => ({ name: name ?? null, digest: { ...digest } })),
+          },
+  };
+}
+
+function urlOf(time: VerifiedBundle['times'][number]): string {
+  return time.source === 'log' ? time.log.baseUrl : (time.authority.uri ?? '');
+}
