@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+
+const binary = process.env['HALLMARK_BINARY'] ?? join(import.meta.dir, '../../dist/hallmark');
+
+export interface Server {
+  readonly url: string;
+  readonly devIssuer: string;
+  /** kill -9: no handler runs, nothing is flushed by the process. */
+  readonly kill: () => Promise<void>;
+  /** SIGTERM; the exit code. */
+  readonly stop: () => Promise<number>;
+}
+
+/** The compiled binary, serving; resolves once it says that it is ready, rejects with what it said if it ends before. */
+export async function startServer(data: string, listen: string): Promise<Server> {
+  const child = spawnServer(data, listen);
+  let said = '';
+  const ready = Promise.withResolvers<{ url: string; devIssuer: string }>();
+  void (async () => {
+    for await (const chunk of child.stderr) {
+      said += Buffer.from(chunk).toString();
+      const line = said.split('\n').find((text) => text.includes('"event":"ready"') && text.endsWith('}'));
+      if (line !== undefined) ready.resolve(JSON.parse(line));
+    }
+    ready.reject(new Error(`serve ended before it was ready:\n${said}`));
+  })();
+  const { url, devIssuer } = await ready.promise;
+  return {
+    url,
+    devIssuer,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await child.exited;
+    },
+    stop: () => {
+      child.kill('SIGTERM');
+      return child.exited;
+    },
+  };
+}
+
+/** A start that is killed after so many milliseconds, ready or not. */
+export async function startAndKill(data: string, listen: string, afterMs: number): Promise<void> {
+  const child = spawnServer(data, listen);
+  await Bun.sleep(afterMs);
+  child.kill('SIGKILL');
+  await child.exited;
+}
+
+const spawnServer = (data: string, listen: string): Bun.Subprocess<'ignore', 'ignore', 'pipe'> =>
+  Bun.spawn([binary, 'serve', '--listen', listen, '--data', data, '--log-format', 'json'], {
+    stdin: 'ignore',
+    stdout: 'ignore',
+    stderr: 'pipe',
+    env: { HOME: data, PATH: process.env['PATH'] ?? '' },
+  });
