@@ -18,6 +18,10 @@ export const COMMANDS: Record<string, { summary: string; load: Load }> = {
     summary: 'explain a bundle without verifying it',
     load: async () => (await import('./inspect.ts')).inspectCommand,
   },
+  convert: {
+    summary: 'turn attestations of npm, PyPI, GitHub into bundles',
+    load: async () => (await import('./convert.ts')).convertCommand,
+  },
   key: { summary: 'generate, import and show keys', load: async () => (await import('./key.ts')).keyCommand },
   trust: {
     summary: 'choose whom to trust, fetch trust material',

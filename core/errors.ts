@@ -32,7 +32,9 @@ export const ERRORS = {
   BUNDLE_INVALID: 'input',
   BUNDLE_VERSION_UNSUPPORTED: 'input',
   TRUSTED_ROOT_INVALID: 'input',
+  TRUST_EXPORT_INVALID: 'input',
   SIGNING_CONFIG_INVALID: 'input',
+  REGISTRY_KEYS_INVALID: 'input',
   TUF_METADATA_INVALID: 'input',
   POLICY_INVALID: 'input',
   CONFIG_INVALID: 'input',
@@ -85,6 +87,8 @@ export const ERRORS = {
   // trust: the trust material that the task needs is missing, too old or was not authentic.
   TRUST_UNKNOWN: 'trust',
   TRUST_FINGERPRINT_MISMATCH: 'trust',
+  TRUST_TOO_OLD: 'trust',
+  TRUST_AMBIGUOUS: 'trust',
   TUF_SIGNATURE_INVALID: 'trust',
   TUF_EXPIRED: 'trust',
   TUF_ROLLBACK: 'trust',

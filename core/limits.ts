@@ -101,6 +101,12 @@ export const MAX_APPEND_BATCH = 500;
 export const MAX_APPEND_BATCH_BYTES = 8 * 1024 * 1024;
 /** Logs, authorities or services of one kind in a trusted root or signing config. Public-good's have up to five. */
 export const MAX_TRUST_INSTANCES = 256;
+/** Trusted roots to choose from in one command: a handful of instances in practice, each tried for each bundle. */
+export const MAX_TRUSTED_ROOTS = 32;
+/** Bytes of an export of stored trust material: 64 instances of the size of public-good, or a few with long histories. */
+export const MAX_TRUST_EXPORT_BYTES = 32 * 1024 * 1024;
+/** Files of one instance in an export: every root of MAX_TUF_ROOT_ROTATIONS and the rest. */
+export const MAX_TRUST_EXPORT_FILES = 300;
 /** Entries that one search of the v1 index answers with, 83 bytes each. */
 export const MAX_INDEX_RESULTS = 10_000;
 /** Entries that one request may ask for by index, UUID or body: the reference v1 server's cap. */
@@ -124,3 +130,9 @@ export const MAX_ARTIFACT_IN_MEMORY_BYTES = 256 * 1024 * 1024;
 export const MAX_CT_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a v1 request that looks something up: a key or certificate in PEM, in base64. */
 export const MAX_LOOKUP_REQUEST_BYTES = 1024 * 1024;
+/** Bytes of a file with several foreign attestations: some of GitHub's largest (16 MiB, a third more in base64), or many small ones. */
+export const MAX_FOREIGN_BYTES = 128 * 1024 * 1024;
+/** Attestations in one such file: GitHub answers with up to 100 to a page. */
+export const MAX_FOREIGN_BUNDLES = 1000;
+/** Keys in a package registry's list. npm's has four. */
+export const MAX_REGISTRY_KEYS = 256;
