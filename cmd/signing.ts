@@ -47,7 +47,6 @@ export async function openSigning(cli: Cli, flags: SigningFlags): Promise<{ sign
   }
   const http = httpOf(cli);
   const trust = resolveTrust(cli, flags);
-  for (const warning of trust.warnings) cli.warn(warning);
   // An instance has one signing config for each dialect, as clients choose differently where one lists both.
   const version = flags.rekorVersion === undefined ? undefined : flags.rekorVersion === '1' ? 1 : 2;
   const config = (version === 2 ? trust.signingConfigRekorV2 : undefined) ?? trust.signingConfig;
@@ -62,21 +61,33 @@ export async function openSigning(cli: Cli, flags: SigningFlags): Promise<{ sign
   }
   const services = chooseServices(config, cli.now(), http.random, version);
   const context = { http, services, trustedRoot: trust.trustedRoot };
+  // Said once, when the trust is about to count: after every mistake on the command line and a login that fails.
+  const unsaid = [...trust.warnings];
+  const warn = (): void => {
+    for (const warning of unsaid.splice(0)) cli.warn(warning);
+  };
 
   if (flags.key !== undefined) {
     const { readPrivateKey } = await import('./key-source.ts');
-    return { signer: keySigner(await readPrivateKey(cli, flags.key)), context };
+    const signer = keySigner(await readPrivateKey(cli, flags.key));
+    warn();
+    return { signer, context };
   }
+  const findToken = identityTokenSource(
+    cli,
+    flags,
+    http,
+    () => selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url,
+  );
   const signer = await identitySigner({
     http,
     certificateAuthority: services.certificateAuthority,
     trustedRoot: trust.trustedRoot,
-    token: identityTokenSource(
-      cli,
-      flags,
-      http,
-      () => selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url,
-    ),
+    token: async () => {
+      const token = await findToken();
+      warn();
+      return token;
+    },
   });
   await signer.credential();
   return { signer, context };

@@ -38,6 +38,11 @@ export interface InstanceMeta {
   readonly targetsVersion: number | undefined;
 }
 
+/** Whole days since the material was fetched, 0 if the clock says that this is still to come. */
+export function ageInDays(meta: InstanceMeta, now: Date): number {
+  return Math.max(0, Math.floor((now.getTime() - meta.fetchedAt.getTime()) / 86_400_000));
+}
+
 /** An instance that can be used. `read` gives one of its files, undefined if it has none of that name. */
 export interface Instance {
   readonly name: string;

@@ -5,6 +5,7 @@ import type { Service, SigningConfig } from '../core/trust/signing-config.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import type { Validity } from '../core/x509/validity.ts';
 import {
+  ageInDays,
   type Instance,
   readSigningConfig,
   readTrustedRoot,
@@ -30,7 +31,7 @@ export function listText(instances: readonly Instance[], inUse: string, now: Dat
   const width = Math.max(...instances.map(({ name }) => name.length));
   return instances
     .map(({ name, meta }) => {
-      const age = `${daysBetween(meta.fetchedAt, now)} days old${isExpired(meta.rootExpires, now) ? ', TUF root expired' : ''}`;
+      const age = `${ageInDays(meta, now)} days old${isExpired(meta.rootExpires, now) ? ', TUF root expired' : ''}`;
       return `${name === inUse ? '*' : ' '} ${name.padEnd(width)}  ${meta.url ?? 'from a file'}  (${age})\n`;
     })
     .join('');
@@ -80,7 +81,7 @@ export function detailsText(instance: Instance, inUse: string, now: Date): strin
     ['name', [`${name}${notes.length > 0 ? ` (${notes.join(', ')})` : ''}`]],
     ['source', [meta.url ?? 'a file']],
     ['fingerprint', [meta.fingerprint]],
-    ['fetched', [`${day(meta.fetchedAt)} (${daysBetween(meta.fetchedAt, now)} days ago)`]],
+    ['fetched', [`${day(meta.fetchedAt)} (${ageInDays(meta, now)} days ago)`]],
     ['TUF root', meta.rootVersion === undefined ? [] : [`version ${meta.rootVersion}, ${expiry}`]],
     ['certificates by', root.certificateAuthorities.map((ca) => `${ca.uri}  ${span(ca.validFor)}`)],
     ['logged at', root.tlogs.map((log) => `${log.baseUrl}  ${span(log.validFor)}`)],
@@ -98,8 +99,6 @@ const signingUrls = (config: SigningConfig): string[] =>
   [config.caUrls, config.oidcUrls, config.rekorTlogUrls, config.tsaUrls].flat().map(({ url }) => url);
 const span = ({ start, end }: Validity): string => `${start ? day(start) : ''}..${end ? day(end) : ''}`;
 const day = (at: Date): string => at.toISOString().slice(0, 10);
-const daysBetween = (from: Date, to: Date): number =>
-  Math.max(0, Math.floor((to.getTime() - from.getTime()) / 86_400_000));
 const isExpired = (expires: Date | undefined, now: Date): boolean => expires !== undefined && now >= expires;
 
 // URLs and names come from the instance's files: no control character reaches the terminal.
