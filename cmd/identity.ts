@@ -80,7 +80,8 @@ async function findToken(
 /** The value of --identity-token: the token itself if it looks like one, else the file that holds it. */
 function readToken(value: string): string {
   if (isJwt(value)) return value;
-  const bytes = readFileBounded(value, MAX_IDENTITY_TOKEN_CHARS, 'identity token');
+  const ifMissing = '--identity-token takes the token itself or a file that holds it; without it you log in';
+  const bytes = readFileBounded(value, MAX_IDENTITY_TOKEN_CHARS, 'identity token', ifMissing);
   const token = parseUtf8(bytes).trim();
   if (token === '') throw new InputError('INPUT_UNREADABLE', `the identity token file ${value} is empty`);
   return token;

@@ -11,7 +11,10 @@ const ENV_SCHEME = 'env://';
 
 /** The text that a key reference names: a file, or `env://NAME` for a variable. INPUT_MISSING. */
 export function readKeyText(reference: string): string {
-  if (!reference.startsWith(ENV_SCHEME)) return parseUtf8(readFileBounded(reference, MAX_KEY_FILE_BYTES, 'key'));
+  if (!reference.startsWith(ENV_SCHEME)) {
+    const ifMissing = 'hallmark key generate makes a key; env://NAME names a variable that holds one';
+    return parseUtf8(readFileBounded(reference, MAX_KEY_FILE_BYTES, 'key', ifMissing));
+  }
   const name = reference.slice(ENV_SCHEME.length);
   const value = readEnvReference(name);
   if (value === undefined || value === '') {

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -58,7 +59,28 @@ describe('readFileBounded', () => {
     const error = failure(() => readFileBounded(join(dir, 'none'), 10, 'bundle'));
     expect(error.code).toBe('INPUT_MISSING');
     expect(error.message).toContain('bundle');
-    expect(error.hint).toContain('ls');
+    expect(error.hint).toBe(`there is no none in ${realpathSync(dir)}`);
+    expect(failure(() => readFileBounded(join(dir, 'none'), 10, 'key', 'make one')).hint).toEndWith('\nmake one');
+    expect(failure(() => readFileBounded(join(dir, 'none', 'f'), 10, 'key')).hint).toContain('there is no folder');
+  });
+
+  test.each([
+    ['release.key', 'release.kez'],
+    ['release.key', 'relase.key'],
+    ['release.key', 'releaase.key'],
+    ['Release.key', 'release.key'],
+    ['release.pem', 'release.key'],
+  ])('missing file with a name much like that of %s: it is named', (there, wanted) => {
+    writeFileSync(join(dir, there), '');
+    const error = failure(() => readFileBounded(join(dir, wanted), 10, 'key'));
+    expect(error.hint).toBe(`did you mean ${join(dir, there)}?`);
+  });
+  test.each([
+    ['release.key', 'test.key'],
+    ['a.txt', 'b.txt'],
+  ])('missing file with a name unlike that of %s', (there, wanted) => {
+    writeFileSync(join(dir, there), '');
+    expect(failure(() => readFileBounded(join(dir, wanted), 10, 'key')).hint).not.toContain(there);
   });
 
   test('a folder in place of a file: INPUT_UNREADABLE', () => {

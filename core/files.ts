@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   realpathSync,
   renameSync,
@@ -15,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { HallmarkError, InputError, StorageError } from './errors.ts';
 
 /** Bytes asked for by one read. */
@@ -23,19 +24,20 @@ const READ_CHUNK_BYTES = 64 * 1024;
 
 /**
  * Reads a whole file of at most `max` bytes; `what` names it in errors ("bundle"). INPUT_MISSING, INPUT_UNREADABLE or
- * INPUT_TOO_LARGE, each with its remedy. Works on pipes, whose size nobody knows beforehand.
+ * INPUT_TOO_LARGE, each with its remedy; `ifMissing` is what else helps where there is no such file. Works on pipes, whose
+ * size nobody knows beforehand.
  */
-export function readFileBounded(path: string, max: number, what: string): Uint8Array {
+export function readFileBounded(path: string, max: number, what: string, ifMissing?: string): Uint8Array {
   let fd: number;
   try {
     fd = openSync(path, 'r');
   } catch (cause) {
-    throw unreadable(path, what, cause);
+    throw unreadable(path, what, cause, ifMissing);
   }
   try {
     return readAll(fd, max, `${what} ${path}`);
   } catch (cause) {
-    throw cause instanceof HallmarkError ? cause : unreadable(path, what, cause);
+    throw cause instanceof HallmarkError ? cause : unreadable(path, what, cause, ifMissing);
   } finally {
     closeSync(fd);
   }
@@ -80,14 +82,14 @@ function readSome(fd: number, into: Uint8Array): number {
   }
 }
 
-function unreadable(path: string, what: string, cause: unknown): InputError {
+function unreadable(path: string, what: string, cause: unknown, ifMissing?: string): InputError {
   const { code, message } = cause as NodeJS.ErrnoException;
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
       return new InputError('INPUT_MISSING', `${what} ${path} does not exist`, {
         cause,
-        hint: `ls -l ${dirname(path)}`,
+        hint: [whereLooked(path), ifMissing].filter((line) => line !== undefined).join('\n'),
       });
     case 'EACCES':
     case 'EPERM':
@@ -106,6 +108,34 @@ function unreadable(path: string, what: string, cause: unknown): InputError {
         hint: `cat ${path} > /dev/null`,
       });
   }
+}
+
+/** What is there instead of the file that was looked for: a name much like it, or none in the folder that was meant. */
+function whereLooked(path: string): string {
+  const folder = dirname(path);
+  try {
+    const names = readdirSync(folder);
+    const meant = names.find((name) => isMuchLike(name, basename(path)));
+    if (meant !== undefined) return `did you mean ${join(folder, meant)}?`;
+    return `there is no ${basename(path)} in ${realpathSync(folder)}`;
+  } catch {
+    // Not a folder, or not for this user to read.
+    return `there is no folder ${folder}`;
+  }
+}
+
+// Another case, another ending, or one character too many, too few or wrong.
+function isMuchLike(name: string, wanted: string): boolean {
+  const [a, b] = [name.toLowerCase(), wanted.toLowerCase()];
+  if (a === b) return true;
+  const stem = (text: string): string => text.slice(0, text.length - extname(text).length);
+  if (stem(a) === stem(b) && stem(a) !== '') return true;
+  // Short names are all alike.
+  if (stem(b).length < 3) return false;
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same++;
+  const rest = (text: string, skip: number): string => text.slice(same + skip);
+  return rest(a, 1) === rest(b, 1) || rest(a, 1) === rest(b, 0) || rest(a, 0) === rest(b, 1);
 }
 
 /**
