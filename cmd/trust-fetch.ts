@@ -15,6 +15,7 @@ import { type TufStore, updateTuf } from '../core/trust/tuf/client.ts';
 import { fetchFile } from '../core/trust/tuf/fetch.ts';
 import { parseRoot } from '../core/trust/tuf/metadata.ts';
 import type { Cli } from './cli.ts';
+import { requirePlainUrl } from './plain-url.ts';
 import {
   findInstance,
   type Instance,
@@ -30,6 +31,7 @@ import {
 } from './trust-instances.ts';
 
 const TARGETS = [SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2, TRUSTED_ROOT] as const;
+const URL_HINT = 'hallmark trust add https://HOST';
 /** How long a command waits for another one that changes the store. */
 const LOCK_WAIT_MS = 1_000;
 
@@ -48,7 +50,7 @@ export function fingerprintOf(material: Material): string {
  * is only fetched here; whether to trust it is the caller's question.
  */
 export async function findRepository(cli: Cli, given: string): Promise<Material & { kind: 'tuf' }> {
-  const url = requireUrl(given);
+  const url = requirePlainUrl(given, URL_HINT);
   for (const base of [url, `${url}/tuf`]) {
     const root = await fetchFile(cli.fetch, base, '1.root.json', MAX_TUF_ROOT_BYTES);
     if (root !== undefined) return { kind: 'tuf', url: base, root };
@@ -68,7 +70,7 @@ export function readMaterial(path: string, mirror: string | undefined): Material
     const fields = new Fields(parseJson(bytes), '', 'TRUSTED_ROOT_INVALID');
     if (fields.has('signed')) {
       parseRoot(bytes);
-      if (mirror !== undefined) return { kind: 'tuf', url: requireUrl(mirror), root: bytes };
+      if (mirror !== undefined) return { kind: 'tuf', url: requirePlainUrl(mirror, URL_HINT), root: bytes };
       throw new UsageError(`${path} is a TUF root and does not say where its repository is`, {
         hint: `hallmark trust add ${path} --mirror URL`,
       });
@@ -86,15 +88,6 @@ export function readMaterial(path: string, mirror: string | undefined): Material
     ]);
     return { kind: 'files', bytes, files };
   });
-}
-
-/** An http(s) URL without final slash, credentials, query or fragment. */
-function requireUrl(given: string): string {
-  const url = URL.canParse(given) ? new URL(given) : undefined;
-  const isPlain =
-    url !== undefined && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  if (isPlain && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, '');
-  throw new UsageError(`not a plain http(s) URL: ${given.slice(0, 200)}`, { hint: 'hallmark trust add https://HOST' });
 }
 
 /** Stores new material under a name that is free; all or nothing. FILE_EXISTS if the name is taken. */

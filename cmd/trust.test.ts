@@ -89,6 +89,7 @@ describe('trust add URL', () => {
     expect(out).toContain(FINGERPRINT);
     expect(readFileSync(stored('lab', 'trusted_root.json'), 'utf8')).toBe(PUBLIC_GOOD.trustedRoot);
     expect(readdirSync(stored('lab', 'tuf')).sort()).toEqual([
+      '1.root.json',
       'root.json',
       'snapshot.json',
       'targets.json',

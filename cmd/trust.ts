@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { TrustError, UsageError } from '../core/errors.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
+import { trustCreateCommand } from './trust-create.ts';
 import {
   findRepository,
   fingerprintOf,
@@ -86,6 +87,7 @@ Examples:
     .description('forget an instance')
     .addOption(outputOption())
     .action((name: string, flags: CommonFlags) => remove(cli, name, flags));
+  command.addCommand(trustCreateCommand(cli));
   return command;
 }
 

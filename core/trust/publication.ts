@@ -1,9 +1,8 @@
 import { serializeUtf8 } from '../bytes/bytes.ts';
-import { keyDetailsFor } from '../crypto/algorithms.ts';
 import { type PublicKey, serializePublicKeyPem } from '../crypto/public-key.ts';
 import { type Certificate, serializeCertificatePem } from '../x509/certificate.ts';
-import { commonName, organization } from '../x509/names.ts';
 import { serializeClientTrustConfig } from './client-trust-config.ts';
+import { composeAuthority, composeLog } from './compose.ts';
 import { type Service, type SigningConfig, serializeSigningConfig } from './signing-config.ts';
 import { type CertificateAuthority, type LogInstance, serializeTrustedRoot, type TrustedRoot } from './trusted-root.ts';
 import type { RepositoryTarget } from './tuf/repository.ts';
@@ -89,28 +88,9 @@ export function publicationOf(instance: Instance): Publication {
 function trustedRootOf(instance: Instance): TrustedRoot {
   const validFor = { start: instance.validFrom, end: undefined };
   const log = (published: PublishedLog | undefined): LogInstance[] =>
-    published === undefined
-      ? []
-      : [
-          {
-            baseUrl: instance.publicUrl,
-            publicKey: published.publicKey,
-            keyDetails: keyDetailsFor(published.publicKey, 'message'),
-            logId: published.logId,
-            validFor,
-          },
-        ];
-  const authority = (chain: readonly Certificate[] | undefined, uri: string): CertificateAuthority[] => {
-    const root = chain?.at(-1);
-    if (chain === undefined || root === undefined) return [];
-    const name = commonName(root.subjectName);
-    const owner = organization(root.subjectName);
-    const subject = {
-      ...(owner === undefined ? {} : { organization: owner }),
-      ...(name === undefined ? {} : { commonName: name }),
-    };
-    return [{ subject, uri, chain, validFor }];
-  };
+    published === undefined ? [] : [composeLog(instance.publicUrl, published.publicKey, published.logId, validFor)];
+  const authority = (chain: readonly Certificate[] | undefined, uri: string): CertificateAuthority[] =>
+    chain === undefined || chain.length === 0 ? [] : [composeAuthority(chain, uri, validFor)];
   return {
     tlogs: [...log(instance.rekorV1), ...log(instance.rekorV2)],
     certificateAuthorities: authority(instance.caChain, instance.publicUrl),

@@ -141,7 +141,13 @@ describe('a good repository', () => {
     const { files, root } = await update(repository(), { store });
     expect(text(files.get('a.json'))).toBe('content');
     expect(root.version).toBe(1);
-    expect([...store.files.keys()].sort()).toEqual(['root.json', 'snapshot.json', 'targets.json', 'timestamp.json']);
+    expect([...store.files.keys()].sort()).toEqual([
+      '1.root.json',
+      'root.json',
+      'snapshot.json',
+      'targets.json',
+      'timestamp.json',
+    ]);
   });
 
   test('without the optional lengths and hashes', async () => {

@@ -30,7 +30,8 @@ export interface TufStore {
   write(name: StoredName, bytes: Uint8Array): void;
 }
 
-type StoredName = 'root.json' | 'timestamp.json' | 'snapshot.json' | 'targets.json';
+/** The newest of each role, and every root that was trusted on the way, by which another can follow. */
+export type StoredName = 'root.json' | 'timestamp.json' | 'snapshot.json' | 'targets.json' | `${number}.root.json`;
 
 export interface TufOptions {
   /** The mirror: below it lie `timestamp.json` and `targets/`. */
@@ -86,7 +87,7 @@ function trustedRoot({ store, trustedRootBytes }: TufOptions): Metadata<Root> {
   if (stored !== undefined && isAcceptable(() => verifyMetadata(stored, stored.signed))) return stored;
   const given = parseRoot(trustedRootBytes);
   verifyMetadata(given, given.signed);
-  store.write('root.json', trustedRootBytes);
+  storeRoot(store, given, trustedRootBytes);
   return given;
 }
 
@@ -106,9 +107,15 @@ async function updateRoot({ store, fetch, url }: TufOptions, trusted: Metadata<R
     verifyMetadata(next, current.signed);
     verifyMetadata(next, next.signed);
     requireVersion(next, version);
-    store.write('root.json', bytes);
+    storeRoot(store, next, bytes);
     current = next;
   }
+}
+
+// root.json last: what is in it has its place in the history.
+function storeRoot(store: TufStore, { signed }: Metadata<Root>, bytes: Uint8Array): void {
+  store.write(`${signed.version}.root.json`, bytes);
+  store.write('root.json', bytes);
 }
 
 /** §5.4 */
