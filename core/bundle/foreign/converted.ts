@@ -1,6 +1,6 @@
 import { serializeUtf8 } from '../../bytes/bytes.ts';
 import type { Json } from '../../bytes/json.ts';
-import { InputError, type InputErrorCode } from '../../errors.ts';
+import { parseNamed } from '../../errors.ts';
 import { type Bundle, parseBundle } from '../bundle.ts';
 
 /** A bundle in standard form: well-formed, nothing in it verified. */
@@ -18,16 +18,6 @@ export function embeddedBundle(json: Json, origin: string): ConvertedBundle {
   return { origin, bundle: within(origin, () => parseBundle(serializeUtf8(text))), text };
 }
 
-/** Puts `origin` before the sentence of an InputError. */
-export function within<T>(origin: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof InputError) || origin === '') throw error;
-    const { code, message, hint } = error;
-    throw new InputError(code as InputErrorCode, `${origin}: ${message}`, {
-      cause: error,
-      ...(hint !== undefined && { hint }),
-    });
-  }
-}
+/** Runs a parser of what lies at `origin`, so that its errors say so. */
+export const within = <T>(origin: string, parse: () => T): T =>
+  origin === '' ? parse() : parseNamed(origin, 'get the file again from where it came from, whole', parse);
