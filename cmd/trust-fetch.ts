@@ -1,39 +1,30 @@
-import { randomUUID } from 'node:crypto';
-import { renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { sha256 } from '../core/crypto/hash.ts';
-import { StorageError, TrustError, UsageError } from '../core/errors.ts';
-import { makeFolder, readFileBounded, withLock, writeFileAtomic } from '../core/files.ts';
+import { TrustError, UsageError } from '../core/errors.ts';
+import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES, MAX_TUF_ROOT_BYTES } from '../core/limits.ts';
 import { parseClientTrustConfig } from '../core/trust/client-trust-config.ts';
 import { parseSigningConfig } from '../core/trust/signing-config.ts';
 import { parseTrustedRoot, requireWellFormed } from '../core/trust/trusted-root.ts';
 import { type TufStore, updateTuf } from '../core/trust/tuf/client.ts';
-import { fetchFile } from '../core/trust/tuf/fetch.ts';
+import { type FetchLike, fetchFile } from '../core/trust/tuf/fetch.ts';
 import { parseRoot } from '../core/trust/tuf/metadata.ts';
 import type { Cli } from './cli.ts';
 import { requirePlainUrl } from './plain-url.ts';
 import {
-  findInstance,
-  type Instance,
   type InstanceMeta,
   inFile,
-  META,
-  readIfThere,
-  requireStore,
   SIGNING_CONFIG,
   SIGNING_CONFIG_REKOR_V2,
-  serializeMeta,
+  SOURCE,
   TRUSTED_ROOT,
 } from './trust-instances.ts';
 
-const TARGETS = [SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2, TRUSTED_ROOT] as const;
+/** What an instance's folder holds beside TUF metadata. */
+export const TARGETS = [SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2, TRUSTED_ROOT] as const;
 const URL_HINT = 'hallmark trust add https://HOST';
-/** How long a command waits for another one that changes the store. */
-const LOCK_WAIT_MS = 1_000;
 
 /** Material about to be stored: where a TUF repository is and which root to start from, or the files themselves. */
 export type Material =
@@ -66,118 +57,58 @@ export async function findRepository(cli: Cli, given: string): Promise<Material 
  */
 export function readMaterial(path: string, mirror: string | undefined): Material {
   const bytes = readFileBounded(path, MAX_TRUST_FILE_BYTES, 'trust file');
-  return inFile(path, () => {
-    const fields = new Fields(parseJson(bytes), '', 'TRUSTED_ROOT_INVALID');
-    if (fields.has('signed')) {
-      parseRoot(bytes);
-      if (mirror !== undefined) return { kind: 'tuf', url: requirePlainUrl(mirror, URL_HINT), root: bytes };
-      throw new UsageError(`${path} is a TUF root and does not say where its repository is`, {
-        hint: `hallmark trust add ${path} --mirror URL`,
-      });
-    }
-    if (mirror !== undefined) throw new UsageError(`--mirror goes with a TUF root, and ${path} is none`);
-    if (!fields.string('mediaType').includes('clienttrustconfig')) {
-      requireWellFormed(parseTrustedRoot(bytes));
-      return { kind: 'files', bytes, files: new Map([[TRUSTED_ROOT, bytes]]) };
-    }
-    requireWellFormed(parseClientTrustConfig(bytes).trustedRoot);
-    const part = (key: string): string => `${JSON.stringify(fields.json(key), null, 2)}\n`;
-    const files = new Map([
-      [TRUSTED_ROOT, part('trustedRoot')],
-      [SIGNING_CONFIG, part('signingConfig')],
-    ]);
-    return { kind: 'files', bytes, files };
-  });
+  return inFile(path, () => parseMaterial(bytes, path, mirror));
 }
 
-/** Stores new material under a name that is free; all or nothing. FILE_EXISTS if the name is taken. */
-export async function storeInstance(cli: Cli, name: string, material: Material): Promise<void> {
-  const store = requireStore(cli);
-  await withLock(
-    join(store, '.lock'),
-    async () => {
-      if (findInstance(cli, name) !== undefined) {
-        throw new StorageError('FILE_EXISTS', `trust named ${name} is there already`, {
-          hint: `hallmark trust update ${name}\nhallmark trust remove ${name}\nor choose another name with --name`,
-        });
-      }
-      const temporary = join(store, `.${name}.${randomUUID()}`);
-      try {
-        await fillFolder(cli, temporary, material, fingerprintOf(material));
-        rmSync(join(store, name), { recursive: true, force: true });
-        renameSync(temporary, join(store, name));
-      } finally {
-        rmSync(temporary, { recursive: true, force: true });
-      }
-    },
-    LOCK_WAIT_MS,
-  );
-}
-
-/** Fetches what is new of an instance that came from a TUF repository; what is stored stays if anything is wrong. */
-export async function updateInstance(cli: Cli, { name, meta, read }: Instance): Promise<void> {
-  const { url } = meta;
-  const root = read('tuf/root.json');
-  if (url === undefined || root === undefined) {
-    throw new UsageError(`${name} was added from a file and has nowhere to be updated from`, {
-      hint: `hallmark trust remove ${name}\nhallmark trust add FILE --name ${name}`,
+/** The same from its bytes; `path` is what errors call it. */
+export function parseMaterial(bytes: Uint8Array, path: string, mirror: string | undefined): Material {
+  const fields = new Fields(parseJson(bytes), '', 'TRUSTED_ROOT_INVALID');
+  if (fields.has('signed')) {
+    parseRoot(bytes);
+    if (mirror !== undefined) return { kind: 'tuf', url: requirePlainUrl(mirror, URL_HINT), root: bytes };
+    throw new UsageError(`${path} is a TUF root and does not say where its repository is`, {
+      hint: `hallmark trust add ${path} --mirror URL`,
     });
   }
-  const store = requireStore(cli);
-  const material: Material = { kind: 'tuf', url, root };
-  await withLock(
-    join(store, '.lock'),
-    () => fillFolder(cli, join(store, name), material, meta.fingerprint),
-    LOCK_WAIT_MS,
-  );
-}
-
-// meta.json last: a folder without it does not count, and one with an old one is updated again.
-async function fillFolder(cli: Cli, folder: string, material: Material, fingerprint: string): Promise<void> {
-  const now = cli.now();
-  let meta: InstanceMeta = emptyMeta(fingerprint, now);
-  let files: ReadonlyMap<string, Uint8Array | string>;
-  makeFolder(join(folder, 'tuf'), 0o755);
-  if (material.kind === 'tuf') {
-    const { url, root } = material;
-    const store = tufStore(join(folder, 'tuf'));
-    const update = await updateTuf({ url, trustedRootBytes: root, store, fetch: cli.fetch, now, targets: TARGETS });
-    requireUsable(url, update.files);
-    const { root: trusted, targets } = update;
-    meta = {
-      ...meta,
-      url,
-      rootVersion: trusted.version,
-      rootExpires: trusted.expires,
-      targetsVersion: targets.version,
-    };
-    files = update.files;
-  } else {
-    files = material.files;
+  if (mirror !== undefined) throw new UsageError(`--mirror goes with a TUF root, and ${path} is none`);
+  if (!fields.string('mediaType').includes('clienttrustconfig')) {
+    requireWellFormed(parseTrustedRoot(bytes));
+    return { kind: 'files', bytes, files: new Map([[TRUSTED_ROOT, bytes]]) };
   }
-  for (const name of TARGETS) {
-    const bytes = files.get(name);
-    if (bytes === undefined) rmSync(join(folder, name), { force: true });
-    else writeFileAtomic(join(folder, name), bytes, 0o644);
-  }
-  writeFileAtomic(join(folder, META), serializeMeta(meta), 0o644);
+  requireWellFormed(parseClientTrustConfig(bytes).trustedRoot);
+  const part = (key: string): string => `${JSON.stringify(fields.json(key), null, 2)}\n`;
+  const files = new Map([
+    [TRUSTED_ROOT, part('trustedRoot')],
+    [SIGNING_CONFIG, part('signingConfig')],
+  ]);
+  return { kind: 'files', bytes, files };
 }
 
-const emptyMeta = (fingerprint: string, fetchedAt: Date): InstanceMeta => ({
-  url: undefined,
-  fingerprint,
-  fetchedAt,
-  rootVersion: undefined,
-  rootExpires: undefined,
-  targetsVersion: undefined,
-});
-
-function tufStore(folder: string): TufStore {
-  return {
-    read: (name) => readIfThere(join(folder, name)),
-    write: (name, bytes) => writeFileAtomic(join(folder, name), bytes, 0o644),
-  };
+/** What is to be stored of an instance, apart from TUF metadata. */
+export interface Contents {
+  readonly meta: InstanceMeta;
+  readonly files: ReadonlyMap<string, Uint8Array | string>;
 }
+
+/** Where and when material is got from: over the network, or from an export in the same form. */
+export interface Origin {
+  readonly store: TufStore;
+  readonly fetch: FetchLike;
+  readonly now: Date;
+}
+
+/** Gets and verifies what is to be stored. Errors of `updateTuf`; TUF_TARGET_INVALID, TRUSTED_ROOT_INVALID and the like. */
+export async function fetchContents(material: Material, fingerprint: string, origin: Origin): Promise<Contents> {
+  const meta = { ...NO_TUF, fingerprint, fetchedAt: origin.now };
+  if (material.kind === 'files') return { meta, files: new Map([...material.files, [SOURCE, material.bytes]]) };
+  const { url, root: trustedRootBytes } = material;
+  const { root, targets, files } = await updateTuf({ ...origin, url, trustedRootBytes, targets: TARGETS });
+  requireUsable(url, files);
+  const tuf = { url, rootVersion: root.version, rootExpires: root.expires, targetsVersion: targets.version };
+  return { meta: { ...meta, ...tuf }, files };
+}
+
+const NO_TUF = { url: undefined, rootVersion: undefined, rootExpires: undefined, targetsVersion: undefined };
 
 // Authentic is not yet well-formed: what could not be used later is refused now, and the old material stays.
 function requireUsable(url: string, files: ReadonlyMap<string, Uint8Array>): void {
@@ -192,19 +123,4 @@ function requireUsable(url: string, files: ReadonlyMap<string, Uint8Array>): voi
     const bytes = files.get(name);
     if (bytes !== undefined) parseSigningConfig(bytes);
   }
-}
-
-/** Removes what is stored under a name. */
-export async function removeInstance(cli: Cli, name: string): Promise<void> {
-  const store = requireStore(cli);
-  await withLock(
-    join(store, '.lock'),
-    () => {
-      // Moved away first, so that there is no moment with half an instance.
-      const temporary = join(store, `.${name}.${randomUUID()}`);
-      renameSync(join(store, name), temporary);
-      rmSync(temporary, { recursive: true, force: true });
-    },
-    LOCK_WAIT_MS,
-  );
 }

@@ -18,6 +18,8 @@ import type { Cli } from './cli.ts';
  *     meta.json                                   where it came from and when
  *     trusted_root.json, signing_config.v0.2.json, signing_config_rekor_v2.v0.2.json (the last two if it has them)
  *     tuf/{root,timestamp,snapshot,targets}.json  trusted TUF metadata, if it came from a TUF repository
+ *     tuf/N.root.json                             every root that was trusted, from the first one on
+ *     source.json                                 the file, if it came from one
  */
 
 /** The files of an instance, named as its TUF repository names them. */
@@ -25,6 +27,8 @@ export const TRUSTED_ROOT = 'trusted_root.json';
 export const SIGNING_CONFIG = 'signing_config.v0.2.json';
 export const SIGNING_CONFIG_REKOR_V2 = 'signing_config_rekor_v2.v0.2.json';
 export const META = 'meta.json';
+/** What an instance that did not come from a TUF repository was made from, byte for byte. */
+export const SOURCE = 'source.json';
 
 /** Where an instance's material came from. TUF versions and dates are there only with a `url`. */
 export interface InstanceMeta {

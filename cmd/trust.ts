@@ -4,16 +4,11 @@ import { Command } from 'commander';
 import { TrustError, UsageError } from '../core/errors.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
+import { requireFingerprint } from './fingerprint.ts';
 import { trustCreateCommand } from './trust-create.ts';
-import {
-  findRepository,
-  fingerprintOf,
-  type Material,
-  readMaterial,
-  removeInstance,
-  storeInstance,
-  updateInstance,
-} from './trust-fetch.ts';
+import { trustExportCommand } from './trust-export.ts';
+import { findRepository, fingerprintOf, type Material, readMaterial } from './trust-fetch.ts';
+import { trustImportCommand } from './trust-import.ts';
 import {
   findInstance,
   listInstances,
@@ -23,6 +18,7 @@ import {
   setNameInUse,
 } from './trust-instances.ts';
 import { detailsJson, detailsText, listText, summaryJson } from './trust-show.ts';
+import { removeInstance, storeInstance, updateInstance } from './trust-write.ts';
 
 /** Asks a person; true only for an explicit yes. */
 type Confirm = (question: string) => Promise<boolean>;
@@ -87,7 +83,7 @@ Examples:
     .description('forget an instance')
     .addOption(outputOption())
     .action((name: string, flags: CommonFlags) => remove(cli, name, flags));
-  command.addCommand(trustCreateCommand(cli));
+  for (const make of [trustCreateCommand, trustExportCommand, trustImportCommand]) command.addCommand(make(cli));
   return command;
 }
 
@@ -109,12 +105,6 @@ async function add(cli: Cli, confirm: Confirm, source: string, flags: AddFlags):
   const inUse = nameInUse(cli);
   const next = inUse === name ? 'it is in use now' : `use it with: hallmark trust use ${name}, or --trust ${name}`;
   emit(cli, flags.output, { trust: summaryJson(instance, inUse) }, `added ${name} (${fingerprint})\n${next}\n`);
-}
-
-function requireFingerprint(given: string): string {
-  const fingerprint = given.toLowerCase();
-  if (/^sha256:[0-9a-f]{64}$/.test(fingerprint)) return fingerprint;
-  throw new UsageError(`not a fingerprint: ${given.slice(0, 100)}`, { hint: 'sha256: and 64 hexadecimal digits' });
 }
 
 function requireSameFingerprint(source: string, expected: string, found: string): void {
