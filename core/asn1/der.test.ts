@@ -72,6 +72,7 @@ describe('bits and booleans', () => {
     ['unused bits in whole bytes', () => reader('03020741').bitString()],
     ['named bits with a trailing zero', () => reader('03020080').namedBits()],
     ['padding bits that are not zero', () => reader('03020781').namedBits()],
+    ['more named bits than any list names', () => new DerReader(der.namedBits(480_000)).namedBits()],
     ['a boolean of 0x01', () => reader('010101').boolean()],
     ['an encoded default', () => reader('010100').optionalTrue()],
     ['NULL with content', () => reader('050100').null()],
@@ -99,6 +100,7 @@ describe('times', () => {
     ['an offset', TAG.utcTime, '230220000000+0100'],
     ['a fraction with a trailing zero', TAG.generalizedTime, '20240229120000.50Z'],
     ['a leap second', TAG.generalizedTime, '20161231235960Z'],
+    ['a time of a megabyte', TAG.utcTime, '1'.repeat(1_000_000)],
   ] as const) {
     test(`refuses ${flaw}`, () => expect(() => read(tag, text)).toThrow(InputError));
   }

@@ -27,6 +27,11 @@ function fail(problem: string): InputError {
   return new InputError('DER_INVALID', `not DER: ${problem}`);
 }
 
+/** Bytes of a GeneralizedTime with nine decimals. */
+const MAX_TIME_BYTES = 25;
+/** Bytes of a BIT STRING of named bits: the longest list that a standard names has 26 bits (RFC 3161 PKIFailureInfo). */
+const MAX_NAMED_BIT_BYTES = 5;
+
 /**
  * Reads the elements of one DER content, strictly (X.690 §10, §11): definite minimal lengths, minimal integers, canonical
  * booleans. A reader that is not read to its end is an error: call `end`.
@@ -171,6 +176,7 @@ export class DerReader {
     const content = this.read(TAG.bitString);
     const unused = content[0];
     if (unused === undefined || unused > 7 || (content.length === 1 && unused !== 0)) throw fail('bad bit string');
+    if (content.length > MAX_NAMED_BIT_BYTES) throw fail('bit string with too many named bits');
     const last = content[content.length - 1] as number;
     if (content.length > 1 && ((last & ((1 << unused) - 1)) !== 0 || (last & (1 << unused)) === 0))
       throw fail('named bits not minimal');
@@ -208,6 +214,8 @@ export class DerReader {
   /** UTCTime or GeneralizedTime with seconds and Z (RFC 5280 §4.1.2.5); GeneralizedTime may carry a fraction (RFC 3161 §2.4.2). */
   time(): Date {
     const { tag, content } = this.element();
+    // What is longer than the longest time is not spread out into arguments.
+    if (content.length > MAX_TIME_BYTES) throw fail('bad time');
     const text = String.fromCharCode(...content);
     if (tag === TAG.utcTime) {
       const short = Number(text.slice(0, 2));
