@@ -23,6 +23,8 @@ describe('the proof of possession is over', () => {
     expect(over({ email: 'a@b.example', email_verified: false })).toBe('user-1');
     expect(over({ email: 'a@b.example', email_verified: 'False' })).toBe('user-1');
   });
+  test('the email when what is said about it has no text', () =>
+    expect(over({ email: 'a@b.example', email_verified: { toString: 1 } })).toBe('a@b.example'));
   test('the subject when there is no email', () => expect(over({})).toBe('user-1'));
 });
 

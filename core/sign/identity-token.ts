@@ -79,7 +79,8 @@ export function possessionText(token: IdentityToken): string {
 // Some issuers write email_verified as text.
 function verifiedEmail(claims: Fields): string | undefined {
   const email = claims.optionalString('email');
-  const unverified = String(claims.json('email_verified')).toLowerCase() === 'false';
+  const verified = claims.json('email_verified');
+  const unverified = verified === false || (typeof verified === 'string' && verified.toLowerCase() === 'false');
   return email === undefined || email === '' || unverified ? undefined : email;
 }
 
