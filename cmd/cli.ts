@@ -73,5 +73,10 @@ export function outputOption(): Option {
 
 /** Prints a command's result to standard output: one line of JSON with its schema version, or the text. */
 export function emit(cli: Cli, format: OutputFormat, json: Record<string, Json>, text: string): void {
-  cli.out(format === 'json' ? `${JSON.stringify({ schemaVersion: 1, ...json })}\n` : text);
+  cli.out(resultText(format, json, text));
+}
+
+/** What `emit` prints. */
+export function resultText(format: OutputFormat, json: Record<string, Json>, text: string): string {
+  return format === 'json' ? `${JSON.stringify({ schemaVersion: 1, ...json })}\n` : text;
 }

@@ -1,4 +1,8 @@
-import type { ErrorCode, ErrorKind, HallmarkError } from '../core/errors.ts';
+import type { Json } from '../core/bytes/json.ts';
+import { type ErrorCode, type ErrorKind, type HallmarkError, VerificationError } from '../core/errors.ts';
+
+/** Exit code for a verification that failed. */
+export const EXIT_REJECTED = 12;
 
 /** Exit codes, documented in docs/errors.md. 10 and 12 are cosign's where the meaning is the same. */
 const EXIT_BY_KIND: Record<ErrorKind, number> = {
@@ -8,7 +12,7 @@ const EXIT_BY_KIND: Record<ErrorKind, number> = {
   service: 5,
   storage: 6,
   trust: 7,
-  verification: 12,
+  verification: EXIT_REJECTED,
 };
 
 const EXIT_BY_CODE: Partial<Record<ErrorCode, number>> = { NO_SIGNATURE: 10 };
@@ -18,4 +22,26 @@ export const EXIT_INTERNAL = 1;
 
 export function exitCodeOf(error: HallmarkError): number {
   return EXIT_BY_CODE[error.code] ?? EXIT_BY_KIND[error.kind];
+}
+
+/** Everything was said already; what is left is the exit code. */
+export class AlreadyReported extends Error {
+  readonly exitCode: number;
+  constructor(exitCode: number) {
+    super('already reported');
+    this.exitCode = exitCode;
+  }
+}
+
+/** An error for machines: the member `error` of a result with `ok: false`. What is not known is left out. */
+export function errorJson(error: HallmarkError): Record<string, Json> {
+  const { code, message, hint } = error;
+  const { step, evidence } = error instanceof VerificationError ? error : {};
+  return {
+    code,
+    message,
+    ...(hint !== undefined && { hint }),
+    ...(step !== undefined && { step }),
+    ...(evidence !== undefined && { evidence }),
+  };
 }

@@ -1,7 +1,7 @@
-import { HallmarkError, UsageError, VerificationError } from '../core/errors.ts';
-import { type Cli, processCli } from './cli.ts';
+import { HallmarkError, UsageError } from '../core/errors.ts';
+import { type Cli, processCli, resultText } from './cli.ts';
 import { COMMANDS } from './commands.ts';
-import { EXIT_INTERNAL, exitCodeOf } from './exit.ts';
+import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf } from './exit.ts';
 import { versionLine } from './version.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function main(argv: readonly string[], cli: Cli): Promise<number> {
     }
     return await dispatch(argv, cli);
   } catch (error) {
-    return report(error, argv, cli);
+    return error instanceof AlreadyReported ? error.exitCode : report(error, argv, cli);
   }
 }
 
@@ -72,16 +72,12 @@ function report(error: unknown, argv: readonly string[], cli: Cli): number {
   const json = argv.some((word, i) => word === '--output=json' || (word === 'json' && argv[i - 1] === '--output'));
   if (!(error instanceof HallmarkError)) {
     const message = error instanceof Error ? error.message : String(error);
-    if (json) cli.out(`${JSON.stringify({ schemaVersion: 1, ok: false, error: { code: 'INTERNAL', message } })}\n`);
+    if (json) cli.out(resultText('json', { ok: false, error: { code: 'INTERNAL', message } }, ''));
     cli.say(`hallmark: internal error: ${message}`);
     if (error instanceof Error && error.stack !== undefined) cli.say(error.stack);
     return EXIT_INTERNAL;
   }
-  if (json) {
-    const { code, message, hint } = error;
-    const where = error instanceof VerificationError ? { step: error.step, evidence: error.evidence } : {};
-    cli.out(`${JSON.stringify({ schemaVersion: 1, ok: false, error: { code, message, hint, ...where } })}\n`);
-  }
+  if (json) cli.out(resultText('json', { ok: false, error: errorJson(error) }, ''));
   cli.say(`${cli.colour ? '\u001b[31mhallmark: error:\u001b[0m' : 'hallmark: error:'} ${oneLine(error.message)}`);
   for (const line of error.hint?.split('\n') ?? []) cli.say(`hint: ${line}`);
   return exitCodeOf(error);
@@ -97,4 +93,7 @@ if (import.meta.main) {
   void main(process.argv.slice(2), processCli()).then((code) => {
     process.exitCode = code;
   });
+} else if (!Bun.isMainThread) {
+  // A worker of `hallmark verify`: the compiled program has no other file that one could be started from.
+  void import('./verify-worker.ts').then(({ runVerifyWorker }) => runVerifyWorker());
 }

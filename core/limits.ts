@@ -136,3 +136,6 @@ export const MAX_FOREIGN_BYTES = 128 * 1024 * 1024;
 export const MAX_FOREIGN_BUNDLES = 1000;
 /** Keys in a package registry's list. npm's has four. */
 export const MAX_REGISTRY_KEYS = 256;
+
+/** Bytes of a list of files to verify: a million names. */
+export const MAX_FILE_LIST_BYTES = 64 * 1024 * 1024;
