@@ -192,7 +192,11 @@ function namesOf(fields: Fields): string[] {
 export function verifyMetadata(metadata: Metadata<Common>, root: Root): void {
   const role = root.roles[metadata.role];
   const signers = new Set<string>();
+  const tried = new Set<string>();
   for (const { keyid, signature } of metadata.signatures) {
+    // A key signs once (§4.2): who repeats its ID would only have us verify for ever.
+    if (tried.has(keyid)) continue;
+    tried.add(keyid);
     const listed = role.keyids.has(keyid) ? root.keys.get(keyid) : undefined;
     if (listed?.key === undefined) continue;
     if (isValidSignature(listed.key, listed.hash, metadata.signedBytes, signature))
