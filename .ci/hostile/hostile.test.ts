@@ -98,7 +98,7 @@ describe('the traps are real', () => {
     if (!success) throw new Error(stderr.toString());
     return outfile;
   };
-  const probe = join(import.meta.dir, 'probe.ts');
+  const probe = new URL('./probe.ts', import.meta.url).pathname;
   const loading = KINDS.map((kind) => `--compile-autoload-${kind}`);
   const notLoading = KINDS.map((kind) => `--no-compile-autoload-${kind}`);
 
