@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parseHex } from '../core/bytes/bytes.ts';
 import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import { InputError, UsageError } from '../core/errors.ts';
@@ -41,10 +41,12 @@ export function readArtifact(reference: string, hashes: readonly HashName[]): Ar
 
 /** The bytes of a file, or of standard input for `-`, in chunks that are overwritten by the next. */
 export function* readChunks(path: string): Generator<Uint8Array, void, undefined> {
-  const chunk = new Uint8Array(CHUNK_BYTES);
   let fd: number | undefined;
   try {
     fd = path === STDIN ? 0 : openSync(path, 'r');
+    // No more than the file fills: making a large chunk takes longer than a small file.
+    const { size } = fstatSync(fd);
+    const chunk = new Uint8Array(size === 0 ? CHUNK_BYTES : Math.min(CHUNK_BYTES, size));
     for (let read = readSome(fd, chunk); read > 0; read = readSome(fd, chunk)) yield chunk.subarray(0, read);
   } catch (cause) {
     throw unreadable(path, cause);

@@ -89,11 +89,11 @@ function oneLine(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 }
 
-if (import.meta.main) {
+if (!Bun.isMainThread) {
+  // A worker of `hallmark verify`: the compiled program has no other file that one could be started from.
+  void import('./verify-worker.ts').then(({ runVerifyWorker }) => runVerifyWorker());
+} else if (import.meta.main) {
   void main(process.argv.slice(2), processCli()).then((code) => {
     process.exitCode = code;
   });
-} else if (!Bun.isMainThread) {
-  // A worker of `hallmark verify`: the compiled program has no other file that one could be started from.
-  void import('./verify-worker.ts').then(({ runVerifyWorker }) => runVerifyWorker());
 }

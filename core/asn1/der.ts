@@ -1,4 +1,4 @@
-import { concat, serializeUtf8 } from '../bytes/bytes.ts';
+import { concat, serializeHex, serializeUtf8 } from '../bytes/bytes.ts';
 import { InputError } from '../errors.ts';
 import { MAX_DER_DEPTH, MAX_OID_ARCS } from '../limits.ts';
 
@@ -39,36 +39,45 @@ const MAX_NAMED_BIT_BYTES = 5;
 export class DerReader {
   readonly #bytes: Uint8Array;
   readonly #depth: number;
-  #at = 0;
+  readonly #end: number;
+  #at: number;
+  // Where the content of the element read last begins; it ends at #at. Views cost more than all else here, so most methods
+  // make none.
+  #content: number;
 
-  constructor(bytes: Uint8Array, depth = 0) {
+  /** Reads `bytes`, or the part of it from `start` to `end`. */
+  constructor(bytes: Uint8Array, depth = 0, start = 0, end = bytes.length) {
     if (depth > MAX_DER_DEPTH) throw fail(`nested deeper than ${MAX_DER_DEPTH}`);
     this.#bytes = bytes;
     this.#depth = depth;
+    this.#end = end;
+    this.#at = start;
+    this.#content = start;
   }
 
   get done(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#end;
   }
 
   /** The next element's tag, undefined at the end. */
   get tag(): number | undefined {
-    return this.#bytes[this.#at];
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
   end(): void {
     if (!this.done) throw fail('data after the last element');
   }
 
-  /** The next element: its tag, its content, and the whole encoding. The arrays are views. */
-  element(): { tag: number; content: Uint8Array; encoding: Uint8Array } {
+  // Steps over the next element and returns its tag.
+  #next(): number {
     const bytes = this.#bytes;
     const start = this.#at;
-    const tag = bytes[start];
-    if (tag === undefined) throw fail('element missing');
+    const end = this.#end;
+    if (start >= end) throw fail('element missing');
+    const tag = bytes[start] as number;
     if ((tag & 0x1f) === 0x1f) throw fail('multi-byte tag');
-    const first = bytes[start + 1];
-    if (first === undefined) throw fail('truncated length');
+    if (start + 1 >= end) throw fail('truncated length');
+    const first = bytes[start + 1] as number;
     let at = start + 2;
     let length = first;
     if (first >= 0x80) {
@@ -77,34 +86,58 @@ export class DerReader {
       if (count > 4) throw fail('length of more than 4 bytes');
       length = 0;
       for (let i = 0; i < count; i++) {
-        const byte = bytes[at++];
-        if (byte === undefined) throw fail('truncated length');
-        length = length * 256 + byte;
+        if (at >= end) throw fail('truncated length');
+        length = length * 256 + (bytes[at++] as number);
       }
       if (length < 0x80 || length < 256 ** (count - 1)) throw fail('length not minimal');
     }
-    if (at + length > bytes.length) throw fail('truncated content');
+    if (at + length > end) throw fail('truncated content');
+    this.#content = at;
     this.#at = at + length;
-    return { tag, content: bytes.subarray(at, at + length), encoding: bytes.subarray(start, at + length) };
+    return tag;
   }
 
-  /** The content of the next element, which must carry `tag`. */
-  read(tag: number): Uint8Array {
+  #nextOf(tag: number): void {
     if (this.tag !== tag)
       throw fail(
         `expected tag 0x${tag.toString(16)}, found ${this.tag === undefined ? 'the end' : `0x${this.tag.toString(16)}`}`,
       );
-    return this.element().content;
+    this.#next();
+  }
+
+  /** The next element: its tag, its content, and the whole encoding. The arrays are views. */
+  element(): { tag: number; content: Uint8Array; encoding: Uint8Array } {
+    const start = this.#at;
+    const tag = this.#next();
+    return {
+      tag,
+      content: this.#bytes.subarray(this.#content, this.#at),
+      encoding: this.#bytes.subarray(start, this.#at),
+    };
+  }
+
+  /** The whole encoding of the next element, which must carry `tag`. */
+  encoding(tag: number): Uint8Array {
+    const start = this.#at;
+    this.#nextOf(tag);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** The content of the next element, which must carry `tag`. */
+  read(tag: number): Uint8Array {
+    this.#nextOf(tag);
+    return this.#bytes.subarray(this.#content, this.#at);
   }
 
   /** The content if the next element carries `tag`, else undefined and nothing is consumed. */
   optional(tag: number): Uint8Array | undefined {
-    return this.tag === tag ? this.element().content : undefined;
+    return this.tag === tag ? this.read(tag) : undefined;
   }
 
   /** A reader over the content of the next element, which must be constructed and carry `tag`. */
   constructed(tag: number): DerReader {
-    return new DerReader(this.read(tag), this.#depth + 1);
+    this.#nextOf(tag);
+    return new DerReader(this.#bytes, this.#depth + 1, this.#content, this.#at);
   }
 
   optionalConstructed(tag: number): DerReader | undefined {
@@ -134,19 +167,23 @@ export class DerReader {
   integer(maxBytes?: number): bigint {
     const content = this.integerBytes(maxBytes);
     if ((content[0] as number) >= 0x80) throw fail('negative integer');
-    return BigInt(`0x${Buffer.from(content).toString('hex')}`);
+    return BigInt(`0x${serializeHex(content)}`);
   }
 
   /** A non-negative INTEGER of at most 31 bits. */
   smallInteger(): number {
-    const value = this.integer(4);
-    return Number(value);
+    const content = this.integerBytes(4);
+    if ((content[0] as number) >= 0x80) throw fail('negative integer');
+    let value = 0;
+    for (const byte of content) value = value * 256 + byte;
+    return value;
   }
 
   boolean(): boolean {
-    const content = this.read(TAG.boolean);
-    if (content.length !== 1 || (content[0] !== 0x00 && content[0] !== 0xff)) throw fail('boolean not 0x00 or 0xff');
-    return content[0] === 0xff;
+    this.#nextOf(TAG.boolean);
+    const value = this.#bytes[this.#content];
+    if (this.#at - this.#content !== 1 || (value !== 0x00 && value !== 0xff)) throw fail('boolean not 0x00 or 0xff');
+    return value === 0xff;
   }
 
   /** `BOOLEAN DEFAULT FALSE`: an encoded FALSE is refused (X.690 §11.5). */
@@ -157,7 +194,8 @@ export class DerReader {
   }
 
   null(): void {
-    if (this.read(TAG.null).length !== 0) throw fail('NULL with content');
+    this.#nextOf(TAG.null);
+    if (this.#at !== this.#content) throw fail('NULL with content');
   }
 
   octetString(): Uint8Array {
@@ -189,12 +227,13 @@ export class DerReader {
 
   /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most 53 bits. */
   oid(): string {
-    const content = this.read(TAG.oid);
-    if (content.length === 0) throw fail('empty object identifier');
+    this.#nextOf(TAG.oid);
+    if (this.#at === this.#content) throw fail('empty object identifier');
     const arcs: number[] = [];
     let arc = 0;
     let fresh = true;
-    for (const byte of content) {
+    for (let i = this.#content; i < this.#at; i++) {
+      const byte = this.#bytes[i] as number;
       if (fresh && byte === 0x80) throw fail('object identifier arc not minimal');
       arc = arc * 128 + (byte & 0x7f);
       if (arc > Number.MAX_SAFE_INTEGER) throw fail('object identifier arc above 53 bits');

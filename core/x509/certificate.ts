@@ -56,7 +56,8 @@ const fail = (problem: string): InputError => new InputError(FORMAT.code, `not a
  * them where they are critical. Errors: CERTIFICATE_INVALID.
  */
 export function parseCertificate(der: Uint8Array): Certificate {
-  return parseDer(der.slice(), FORMAT, readCertificate);
+  const copy = der.slice();
+  return parseDer(copy, FORMAT, (reader) => readCertificate(reader, copy));
 }
 
 /** All certificates of a PEM text, at least one. Errors: PEM_INVALID, CERTIFICATE_INVALID. */
@@ -72,29 +73,28 @@ export function findExtension(certificate: Certificate, oid: string): Extension 
   return certificate.extensions.find((extension) => extension.oid === oid);
 }
 
-function readCertificate(reader: DerReader): Certificate {
-  const { encoding: der, content } = requireSequence(reader);
-  const outer = new DerReader(content, 1);
-  const tbs = requireSequence(outer);
-  const algorithm = requireSequence(outer).encoding;
+function readCertificate(reader: DerReader, der: Uint8Array): Certificate {
+  const outer = reader.sequence();
+  const tbs = outer.encoding(TAG.sequence);
+  const algorithm = outer.encoding(TAG.sequence);
   const signature = outer.bitString();
   outer.end();
 
-  const fields = new DerReader(tbs.content, 2);
+  const fields = new DerReader(tbs, 1).sequence();
   const version = fields.optionalConstructed(contextTag(0));
   if (version?.smallInteger() !== 2) throw fail('version is not 3');
   version.end();
   const serialNumber = readSerialNumber(fields);
   // §4.1.1.2: the signed algorithm and the outer one are the same, or the outer one could be swapped.
-  const signedAlgorithm = requireSequence(fields).encoding;
+  const signedAlgorithm = fields.encoding(TAG.sequence);
   if (!equal(signedAlgorithm, algorithm)) throw fail('two different signature algorithms');
-  const issuerName = requireSequence(fields).encoding;
+  const issuerName = fields.encoding(TAG.sequence);
   const validity = fields.sequence();
   const notBefore = readTime(validity);
   const notAfter = readTime(validity);
   validity.end();
-  const subjectName = requireSequence(fields).encoding;
-  const spki = requireSequence(fields).encoding;
+  const subjectName = fields.encoding(TAG.sequence);
+  const spki = fields.encoding(TAG.sequence);
   // Unique identifiers, [1] and [2], are not used by conforming issuers (§4.1.2.8); here they are an unexpected element.
   const extensions = readExtensions(fields.optionalConstructed(contextTag(3)));
   fields.end();
@@ -102,7 +102,7 @@ function readCertificate(reader: DerReader): Certificate {
   let publicKey: PublicKey | undefined;
   return {
     der,
-    tbs: tbs.encoding,
+    tbs,
     serialNumber,
     issuerName,
     subjectName,
@@ -118,11 +118,6 @@ function readCertificate(reader: DerReader): Certificate {
     ...readKnownExtensions(extensions),
     extensions,
   };
-}
-
-function requireSequence(reader: DerReader): { content: Uint8Array; encoding: Uint8Array } {
-  if (reader.tag !== TAG.sequence) reader.read(TAG.sequence);
-  return reader.element();
 }
 
 /**

@@ -1,4 +1,5 @@
 import { DerReader, oid, TAG } from '../asn1/der.ts';
+import { serializeHex } from '../bytes/bytes.ts';
 
 /** The object identifiers of X.509, CMS, RFC 3161 and Fulcio that the code names. */
 export const OID = {
@@ -58,9 +59,8 @@ const encoded = new Map<string, Uint8Array>();
 
 /** The next element, an OBJECT IDENTIFIER, in dotted form. Errors: DER_INVALID. */
 export function readOid(reader: DerReader): string {
-  if (reader.tag !== TAG.oid) return reader.oid();
-  const { content, encoding } = reader.element();
-  const key = Buffer.from(content.buffer, content.byteOffset, content.length).toString('latin1');
+  const encoding = reader.encoding(TAG.oid);
+  const key = serializeHex(encoding);
   const known = decoded.get(key);
   if (known !== undefined) return known;
   const dotted = new DerReader(encoding).oid();
