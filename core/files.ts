@@ -17,6 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
+import { concat } from './bytes/bytes.ts';
 import { HallmarkError, InputError, StorageError } from './errors.ts';
 
 /** Bytes asked for by one read. */
@@ -57,7 +58,7 @@ function readAll(fd: number, max: number, what: string): Uint8Array {
   for (let length = 0; ; ) {
     const chunk = new Uint8Array(Math.min(READ_CHUNK_BYTES, max + 1 - length));
     const read = readSome(fd, chunk);
-    if (read === 0) return new Uint8Array(Buffer.concat(chunks, length));
+    if (read === 0) return concat(...chunks);
     length += read;
     if (length > max) {
       throw new InputError('INPUT_TOO_LARGE', `${what} is larger than ${max} bytes`, {

@@ -6,8 +6,10 @@ export const MAX_BUNDLE_BYTES = 32 * 1024 * 1024;
 export const MAX_TRUST_FILE_BYTES = 4 * 1024 * 1024;
 /** Levels of JSON nesting. Sigstore documents need 12; CycloneDX predicates nest to about 40. */
 export const MAX_JSON_DEPTH = 128;
-/** Keys of one JSON object or elements of one array in a document that is verified. */
+/** Members and elements of one JSON document together: the largest statements have one for every 30 bytes of their 16 MiB. */
 export const MAX_JSON_MEMBERS = 1_000_000;
+/** The same of a bundle, without its payload: MAX_TLOG_ENTRIES with full proofs have 5,000. What is more is refused half read. */
+export const MAX_BUNDLE_MEMBERS = 10_000;
 
 /** Log entries in one bundle: the reference verifier's cap. */
 export const MAX_TLOG_ENTRIES = 32;
@@ -139,3 +141,15 @@ export const MAX_REGISTRY_KEYS = 256;
 
 /** Bytes of a list of files to verify: a million names. */
 export const MAX_FILE_LIST_BYTES = 64 * 1024 * 1024;
+/** Bytes of a policy file or of signers.lock: thousands of rules or artifacts. */
+export const MAX_POLICY_BYTES = 4 * 1024 * 1024;
+/** Rules of a policy: each is tried for each signature. */
+export const MAX_POLICY_RULES = 256;
+/** Identities, keys, claims, predicate types or conditions of one rule, and values of one condition. */
+export const MAX_POLICY_ITEMS = 256;
+/** Different keys of a policy: a signature without a usable hint is verified with each. */
+export const MAX_POLICY_KEYS = 32;
+/** Steps of a path into a predicate. */
+export const MAX_POLICY_PATH_STEPS = 64;
+/** Artifacts in signers.lock: a release has dozens of files, a mirror thousands. */
+export const MAX_PINS = 20_000;

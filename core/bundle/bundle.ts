@@ -6,6 +6,7 @@ import { type Envelope, envelopeJson, parseEnvelope } from '../dsse/envelope.ts'
 import { InputError } from '../errors.ts';
 import {
   MAX_BUNDLE_BYTES,
+  MAX_BUNDLE_MEMBERS,
   MAX_CERTIFICATE_BYTES,
   MAX_CHAIN_CERTIFICATES,
   MAX_LOG_SIZE,
@@ -81,7 +82,7 @@ export function parseBundle(input: Uint8Array): Bundle {
   if (input.length > MAX_BUNDLE_BYTES) {
     throw new InputError('INPUT_TOO_LARGE', `the bundle is larger than ${MAX_BUNDLE_BYTES} bytes`);
   }
-  const fields = new Fields(parseJson(input), '', 'BUNDLE_INVALID');
+  const fields = new Fields(parseJson(input, MAX_BUNDLE_MEMBERS), '', 'BUNDLE_INVALID');
   const mediaType = fields.string('mediaType');
   const version = Object.hasOwn(VERSIONS, mediaType) ? VERSIONS[mediaType] : undefined;
   if (version === undefined) {

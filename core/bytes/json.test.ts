@@ -33,6 +33,15 @@ describe('parseJson', () => {
   ] as const) {
     test(`refuses ${flaw}`, () => expect(codeOf(() => parseJson(text))).toBe(code));
   }
+  test('refuses more members than it may have, in however many objects and arrays', () => {
+    expect(parseJson('[{"a":1,"b":2},[3]]', 3)).toEqual([{ a: 1, b: 2 }, [3]]);
+    expect(codeOf(() => parseJson('[{"a":1,"b":2},[3,4]]', 3))).toBe('INPUT_TOO_LARGE');
+    expect(codeOf(() => parseJson(`[${'0,'.repeat(1_000_000)}0]`))).toBe('INPUT_TOO_LARGE');
+    const large = serializeUtf8(`["${'x'.repeat(2_000_000)}","${',\\\\\\",'.repeat(1000)}",3]`);
+    expect(parseJson(large, 3)).toHaveLength(3);
+    expect(codeOf(() => parseJson(large, 2))).toBe('INPUT_TOO_LARGE');
+    expect(codeOf(() => parseJson(large.subarray(0, -4), 3))).toBe('JSON_INVALID');
+  });
   test('refuses invalid UTF-8', () =>
     expect(codeOf(() => parseJson(Uint8Array.of(0x22, 0xff, 0x22)))).toBe('ENCODING_INVALID'));
   test('bounded time on a million brackets', () =>

@@ -1,17 +1,22 @@
 import { InputError } from '../errors.ts';
-import { MAX_JSON_DEPTH } from '../limits.ts';
+import { MAX_JSON_DEPTH, MAX_JSON_MEMBERS } from '../limits.ts';
 import { parseUtf8 } from './bytes.ts';
 
 /** A JSON value as `JSON.parse` makes it. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** What is longer is counted before it is decoded, which takes up to three times its size. */
+const LARGE_BYTES = 1024 * 1024;
+
 /**
  * Parses JSON strictly: valid UTF-8, no byte order mark, no duplicate key in any object (after unescaping), at most
- * MAX_JSON_DEPTH levels. Duplicates are refused because parsers disagree on which one counts (RFC 8259 §4).
+ * MAX_JSON_DEPTH levels and `maxMembers` members and elements. Duplicates are refused because parsers disagree on which one
+ * counts (RFC 8259 §4).
  */
-export function parseJson(input: Uint8Array | string): Json {
+export function parseJson(input: Uint8Array | string, maxMembers = MAX_JSON_MEMBERS): Json {
+  if (typeof input !== 'string' && input.length > LARGE_BYTES) requireFewMembers(input, maxMembers);
   const text = typeof input === 'string' ? input : parseUtf8(input);
-  scan(text);
+  scan(text, maxMembers);
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
@@ -20,9 +25,10 @@ export function parseJson(input: Uint8Array | string): Json {
 }
 
 // Walks the tokens once, for what JSON.parse does not refuse. Grammar is left to JSON.parse.
-function scan(text: string): void {
+function scan(text: string, maxMembers: number): void {
   const keys: (Set<string> | undefined)[] = []; // per open container; undefined for arrays
   let expectKey = false;
+  let members = 0;
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case 0x22: {
@@ -54,10 +60,35 @@ function scan(text: string): void {
         expectKey = false;
         break;
       case 0x2c:
+        if (++members >= maxMembers) throw tooManyMembers(maxMembers);
         expectKey = keys[keys.length - 1] !== undefined;
         break;
     }
   }
+}
+
+const tooManyMembers = (maxMembers: number): InputError =>
+  new InputError('INPUT_TOO_LARGE', `JSON with more than ${maxMembers} members and elements`);
+
+function requireFewMembers(bytes: Uint8Array, maxMembers: number): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let members = 0;
+  for (let at = 0; at < buffer.length; at++) {
+    const byte = buffer[at];
+    if (byte === 0x2c && ++members >= maxMembers) throw tooManyMembers(maxMembers);
+    if (byte !== 0x22) continue;
+    do {
+      at = buffer.indexOf(0x22, at + 1);
+      // Unterminated: for `scan` to tell.
+      if (at < 0) return;
+    } while (isEscaped(buffer, at));
+  }
+}
+
+function isEscaped(buffer: Buffer, quote: number): boolean {
+  let slashes = 0;
+  while (buffer[quote - 1 - slashes] === 0x5c) slashes++;
+  return slashes % 2 === 1;
 }
 
 function endOfString(text: string, start: number): number {
