@@ -2,12 +2,13 @@ import { serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { sha256 } from '../core/crypto/hash.ts';
-import { TrustError, UsageError } from '../core/errors.ts';
+import { InputError, TrustError, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES, MAX_TUF_ROOT_BYTES } from '../core/limits.ts';
 import { parseClientTrustConfig } from '../core/trust/client-trust-config.ts';
 import { parseSigningConfig } from '../core/trust/signing-config.ts';
 import { parseTrustedRoot, requireWellFormed } from '../core/trust/trusted-root.ts';
+import { parseTrustedRoots } from '../core/trust/trusted-roots.ts';
 import { type TufStore, updateTuf } from '../core/trust/tuf/client.ts';
 import { type FetchLike, fetchFile } from '../core/trust/tuf/fetch.ts';
 import { parseRoot } from '../core/trust/tuf/metadata.ts';
@@ -62,6 +63,11 @@ export function readMaterial(path: string, mirror: string | undefined): Material
 
 /** The same from its bytes; `path` is what errors call it. */
 export function parseMaterial(bytes: Uint8Array, path: string, mirror: string | undefined): Material {
+  if (isSeveral(bytes)) {
+    throw new UsageError(`${path} holds several trusted roots, and each needs a name of its own`, {
+      hint: `use them as they are: --trusted-root ${path}\nor add each from a file of its own`,
+    });
+  }
   const fields = new Fields(parseJson(bytes), '', 'TRUSTED_ROOT_INVALID');
   if (fields.has('signed')) {
     parseRoot(bytes);
@@ -82,6 +88,16 @@ export function parseMaterial(bytes: Uint8Array, path: string, mirror: string | 
     [SIGNING_CONFIG, part('signingConfig')],
   ]);
   return { kind: 'files', bytes, files };
+}
+
+function isSeveral(bytes: Uint8Array): boolean {
+  try {
+    return parseTrustedRoots(bytes).length > 1;
+  } catch (error) {
+    // What else it is, or what is wrong with it, is found out next.
+    if (error instanceof InputError) return false;
+    throw error;
+  }
 }
 
 /** What is to be stored of an instance, apart from TUF metadata. */

@@ -233,6 +233,13 @@ describe('trust add FILE', () => {
   });
 
   test('missing file: exit 3', async () => expect((await trust('add', join(home, 'none'))).exit).toBe(3));
+  test('several trusted roots: exit 2, what to do with them', async () => {
+    const line = JSON.stringify(JSON.parse(PUBLIC_GOOD.trustedRoot));
+    const { exit, err } = await trust('add', file('roots.jsonl', `${line}\n${line}\n`), '--name', 'lab');
+    expect(exit).toBe(2);
+    expect(err).toContain('--trusted-root');
+    expect(existsSync(stored('lab'))).toBe(false);
+  });
   test('something else: exit 3, the file named', async () => {
     const path = file('other.json', '{"mediaType":"application/json"}');
     const { exit, err } = await trust('add', path);
