@@ -1,20 +1,26 @@
 // The ways in which verifiers have been fooled before, each by name. Every test first shows that the same thing done right
 // is accepted, so that the rejection is of the flaw and of nothing else.
 import { describe, expect, test } from 'bun:test';
-import type { Bundle, TransparencyLogEntry } from '../bundle/bundle.ts';
+import { type Bundle, parseBundle, serializeBundle, type TransparencyLogEntry } from '../bundle/bundle.ts';
 import { serializeHashedRekordV001, serializeHashedRekordV002 } from '../bundle/entry.ts';
+import { serializeHex } from '../bytes/bytes.ts';
 import { keyDetailsFor } from '../crypto/algorithms.ts';
 import { digest, sha256 } from '../crypto/hash.ts';
 import { generateKey, type PrivateKey } from '../crypto/private-key.ts';
 import { serializePublicKeyPem } from '../crypto/public-key.ts';
+import { MAX_BUNDLE_MEMBERS, MAX_TIMESTAMPS, MAX_TLOG_ENTRIES } from '../limits.ts';
+import { signArtifact } from '../sign/sign.ts';
+import { keySigner } from '../sign/signer.ts';
+import { fakeSigstore } from '../sign/testing.ts';
 import { serializeTimestampResponse } from '../timestamp/issue.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
-import type { Certificate } from '../x509/certificate.ts';
+import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import { issue, issueAuthority, leafExtensions, NOON } from '../x509/testing.ts';
 import {
   type Case,
   caseOf,
   expectRejected,
+  keyAttested,
   keySigned,
   SAMPLES,
   verify,
@@ -23,7 +29,7 @@ import {
   withOptions,
   withRoot,
 } from './cases.ts';
-import { exactly } from './corpus.ts';
+import { exactly, wholeArtifact } from './corpus.ts';
 import { requireIdentity } from './identity.ts';
 import { ownEntry, ownLog } from './own-log.ts';
 import { parsePattern } from './pattern.ts';
@@ -69,7 +75,7 @@ const bodyOf = (name: string): Uint8Array => caseOf(name).bundle.tlogEntries[0]?
 describe.if(SAMPLES.length > 0)('the log entry', () => {
   const key = generateKey('p256');
 
-  test('entry of another artifact (CVE-2022-23649, CVE-2026-22703)', () => {
+  test('entry of another artifact (GHSA-ccxc-vr6p-4858 CVE-2022-23649, GHSA-whqx-f9j3-ch6m CVE-2026-22703)', () => {
     const the = caseOf('happy-path-v0.3');
     expect(verify(the).logEntries).toHaveLength(1);
     expectRejected('LOG_ENTRY_MISMATCH', caseOf('wrong-hashedrekord-entry_fail'));
@@ -124,7 +130,7 @@ describe.if(SAMPLES.length > 0)('the log entry', () => {
     expectRejected('LOG_ENTRY_MISMATCH', withEntry(caseOf('happy-path-v0.3'), { kindVersion }));
   });
 
-  test('threshold met twice by one log (CVE-2026-49834)', () => {
+  test('threshold met twice by one log (GHSA-9vcr-p3rj-q5q6 CVE-2026-49834)', () => {
     // Two honest entries about one signature: as v2 has it, and as v1 does.
     const signer = generateKey('p256');
     const { bundle, options } = keySigned(signer, ARTIFACT);
@@ -166,11 +172,11 @@ describe.if(SAMPLES.length > 0)('the log entry', () => {
     expect(verify(withRoot(withBundle(the, { tlogEntries: [] }), { tlogs: [] })).logEntries).toEqual([]);
   });
 
-  test('log that is not in the trusted root', () => {
+  test('key from somewhere else than the trusted root: an entry of an unknown log (GHSA-xvrc-2wvh-49vc CVE-2023-47122)', () => {
     expectRejected('LOG_UNKNOWN', withRoot(caseOf('happy-path-v0.3'), { tlogs: [ownLog(key)] }));
   });
 
-  test('log key not in use at the time of signing (CVE-2026-54787)', () => {
+  test('log key not in use at the time of signing (GHSA-wqqc-jjcq-vfxm CVE-2026-54787)', () => {
     for (const name of ['happy-path-v0.3', 'rekor2-happy-path']) {
       const the = caseOf(name);
       const { tlogs } = the.options.trustedRoot;
@@ -243,6 +249,17 @@ describe.if(SAMPLES.length > 0)('times', () => {
     expectRejected('TIMESTAMP_DUPLICATE', stamped([first.trusted, second.trusted], [once, once]));
   });
 
+  test('validity time from the wrong clock: expired now, signed while valid; and the reverse (GHSA-8gw7-4j42-w388)', () => {
+    const the = caseOf('happy-path-v0.3');
+    const [leaf] = the.bundle.material.kind === 'certificates' ? the.bundle.material.certificates : [];
+    const { notBefore, notAfter } = parseCertificate(leaf ?? new Uint8Array());
+    const middle = new Date((notBefore.getTime() + notAfter.getTime()) / 2);
+    expect(verify(withOptions(the, { now: new Date('2099-01-01T00:00:00Z') })).times).toHaveLength(1);
+    const outside = caseOf('intoto-tsa-timestamp-outside-cert-validity_fail');
+    expectRejected('TIMESTAMP_OUTSIDE_VALIDITY', withOptions(outside, { now: middle }));
+    expectRejected('TIME_MISSING', withOptions(withEntry(the, { inclusionPromise: undefined }), { now: middle }));
+  });
+
   test('no time at all is not the present time', () => {
     const the = withBundle(caseOf('rekor2-happy-path'), { tlogEntries: [], timestamps: [] });
     expectRejected('TIME_MISSING', withRoot(the, { tlogs: [] }));
@@ -253,7 +270,7 @@ describe.if(SAMPLES.length > 0)('the certificate', () => {
   const expireIntermediate = (certificate: Certificate): Certificate =>
     certificate.isCa ? { ...certificate, notAfter: new Date('2023-01-01T00:00:00Z') } : certificate;
 
-  test('expired intermediate (CVE-2026-24122)', () => {
+  test('expired intermediate (GHSA-wfqv-66vq-46rm CVE-2026-24122)', () => {
     const the = caseOf('happy-path-v0.3');
     const certificateAuthorities = the.options.trustedRoot.certificateAuthorities.map(
       ({ subject, uri, chain, validFor }) => ({
@@ -364,7 +381,7 @@ describe.if(SAMPLES.length > 0)('identity and policy', () => {
     expectRejected('SIGNATURE_INVALID', withOptions(unlogged, { policy }));
   });
 
-  test('predicate type not the one that is asked for (CVE-2022-35929, CVE-2026-39395)', () => {
+  test('predicate type not the one that is asked for (GHSA-vjxv-45g9-9296 CVE-2022-35929)', () => {
     const the = caseOf('rekor2-dsse-happy-path');
     expect(verify(withOptions(the, { predicateType: 'https://slsa.dev/provenance/v1' })).statement).toBeDefined();
     expectRejected('PREDICATE_TYPE_UNEXPECTED', withOptions(the, { predicateType: 'https://spdx.dev/Document' }));
@@ -374,8 +391,87 @@ describe.if(SAMPLES.length > 0)('identity and policy', () => {
     );
   });
 
+  test('payload that is no statement, or of another type (GHSA-w6c6-c85g-mmv6 CVE-2026-39395)', () => {
+    const key = generateKey('p256');
+    const subject = { name: 'a', digest: { sha256: serializeHex(sha256(ARTIFACT)) } };
+    const statement = {
+      _type: 'https://in-toto.io/Statement/v1',
+      subject: [subject],
+      predicateType: 'https://p.example',
+    };
+    const attested = (payload: string, type = 'application/vnd.in-toto+json'): Case =>
+      withOptions(keyAttested(key, ARTIFACT, type, bytes.encode(payload)), { predicateType: 'https://p.example' });
+    const good = JSON.stringify(statement);
+    expect(verify(attested(good)).statement?.predicateType).toBe('https://p.example');
+    expectRejected('PAYLOAD_TYPE_UNEXPECTED', attested(good, 'application/json'));
+    expectRejected('PREDICATE_TYPE_UNEXPECTED', attested(good.replace('p.example', 'q.example')));
+    expect(() => verify(attested('not a statement'))).toThrow(expect.objectContaining({ code: 'JSON_INVALID' }));
+    expect(() => verify(attested('{}'))).toThrow(expect.objectContaining({ code: 'STATEMENT_INVALID' }));
+    const twice = good.replace('{', '{"predicateType":"https://q.example",');
+    expect(() => verify(attested(twice))).toThrow(expect.objectContaining({ code: 'JSON_DUPLICATE_KEY' }));
+  });
+
   test('attestation about another artifact', () => {
     const artifact = { digests: { sha256: digest('sha256', bytes.encode('another')) } };
     expectRejected('SUBJECT_MISMATCH', withOptions(caseOf('rekor2-dsse-happy-path'), { artifact }));
+  });
+});
+
+describe('what is verified is what is used', () => {
+  test('bytes verified differ from bytes used: the artifact was exchanged between two readings', () => {
+    const key = generateKey('ed25519');
+    const the = keySigned(key, ARTIFACT);
+    expect(verify(the).artifact.hash).toBe('sha512');
+    const other = wholeArtifact(bytes.encode('another'));
+    expectRejected('SIGNATURE_INVALID', withOptions(the, { artifact: { ...other, bytes: () => ARTIFACT } }));
+  });
+
+  test('no artifact at all: nothing to compare with is not a match', () => {
+    const key = generateKey('p256');
+    expectRejected('DIGEST_MISMATCH', withOptions(keySigned(key, ARTIFACT), { artifact: { digests: {} } }));
+    const statement = `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"${serializeHex(sha256(ARTIFACT))}"}}],"predicateType":"p"}`;
+    const attested = keyAttested(key, ARTIFACT, 'application/vnd.in-toto+json', bytes.encode(statement));
+    expect(verify(attested).statement?.subjects).toHaveLength(1);
+    expectRejected('SUBJECT_MISMATCH', withOptions(attested, { artifact: { digests: {} } }));
+  });
+});
+
+test('key from the server: who signs does not ask an unknown log for its key (GHSA-xvrc-2wvh-49vc)', async () => {
+  const sigstore = fakeSigstore();
+  const { http, services, trustedRoot } = sigstore;
+  const signer = keySigner(generateKey('p256'));
+  const sign = (root: TrustedRoot) =>
+    signArtifact([ARTIFACT], signer, { http, services: services(1), trustedRoot: root });
+  expect((await sign(trustedRoot)).verified.logEntries).toHaveLength(1);
+  const others = { ...trustedRoot, tlogs: [ownLog(generateKey('p256'))] };
+  await expect(sign(others)).rejects.toMatchObject({ code: 'LOG_UNKNOWN' });
+  expect(sigstore.calls.filter((call) => /publickey/i.test(call))).toEqual([]);
+});
+
+describe('unbounded input (GHSA-cq38-jh5f-37mq CVE-2024-45395)', () => {
+  const { bundle } = keySigned(generateKey('p256'), ARTIFACT);
+  const withMaterial = (member: object): Uint8Array => {
+    const json = JSON.parse(serializeBundle(bundle)) as { verificationMaterial: object };
+    return bytes.encode(JSON.stringify({ ...json, verificationMaterial: { ...json.verificationMaterial, ...member } }));
+  };
+  const list = (length: number, item: object): object[] => Array.from({ length }, () => item);
+  const TIMESTAMP = { signedTimestamp: 'AA==' };
+
+  test.each([
+    ['log entries', withMaterial({ tlogEntries: list(MAX_TLOG_ENTRIES + 1, {}) }), 'BUNDLE_INVALID'],
+    [
+      'timestamps',
+      withMaterial({ timestampVerificationData: { rfc3161Timestamps: list(MAX_TIMESTAMPS + 1, TIMESTAMP) } }),
+      'BUNDLE_INVALID',
+    ],
+    ['members', withMaterial({ tlogEntries: list(MAX_BUNDLE_MEMBERS + 1, {}) }), 'INPUT_TOO_LARGE'],
+    ['levels', bytes.encode('['.repeat(10_000)), 'JSON_TOO_DEEP'],
+  ] as const)('too many %s', (_, input, code) => {
+    expect(() => parseBundle(input)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test('as many as there may be are read', () => {
+    const timestampVerificationData = { rfc3161Timestamps: list(MAX_TIMESTAMPS, TIMESTAMP) };
+    expect(parseBundle(withMaterial({ timestampVerificationData })).timestamps).toHaveLength(MAX_TIMESTAMPS);
   });
 });
