@@ -25,6 +25,11 @@ const build = Bun.spawnSync(
     '--compile',
     '--minify',
     '--bytecode',
+    // In chunks, so that a command loads its own code alone; and compiled to machine code late, for most commands end
+    // before that pays (what runs long calls Bun.unsafe.setJITPolicy(1)).
+    '--format=esm',
+    '--splitting',
+    '--compile-jit-policy=50',
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
     '--no-compile-autoload-tsconfig',

@@ -71,6 +71,8 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
     },
     { clock: cli.now, random: (bytes) => new Uint8Array(randomBytes(bytes)), fetch: cli.fetch, log },
   );
+  // The build starts with a compiler that waits, for commands that end soon. This one stays.
+  Bun.unsafe.setJITPolicy(1);
   const facts: GuideFacts = {
     url: server.publicUrl,
     devIssuer: server.devIssuer,
