@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseHex } from '../core/bytes/bytes.ts';
 import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import { InputError, UsageError } from '../core/errors.ts';
@@ -36,7 +37,11 @@ export function readArtifact(reference: string, hashes: readonly HashName[]): Ar
   for (const chunk of readChunks(reference)) for (const { hash } of running) hash.update(chunk);
   const digests = Object.fromEntries(running.map(({ name, hash }) => [name, new Uint8Array(hash.digest())]));
   if (reference === STDIN) return { digests };
-  return { digests, bytes: () => readFileBounded(reference, MAX_ARTIFACT_IN_MEMORY_BYTES, 'artifact') };
+  return {
+    digests,
+    name: basename(reference),
+    bytes: () => readFileBounded(reference, MAX_ARTIFACT_IN_MEMORY_BYTES, 'artifact'),
+  };
 }
 
 /** The bytes of a file, or of standard input for `-`, in chunks that are overwritten by the next. */

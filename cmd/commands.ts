@@ -14,6 +14,14 @@ export const COMMANDS: Record<string, { summary: string; load: Load }> = {
     summary: 'verify a file or attestation, offline',
     load: async () => (await import('./verify.ts')).verifyCommand,
   },
+  policy: {
+    summary: 'try a policy on bundles, offline',
+    load: async () => (await import('./policy.ts')).policyCommand,
+  },
+  pin: {
+    summary: 'write down who signs a file, in signers.lock',
+    load: async () => (await import('./pin.ts')).pinCommand,
+  },
   inspect: {
     summary: 'explain a bundle without verifying it',
     load: async () => (await import('./inspect.ts')).inspectCommand,

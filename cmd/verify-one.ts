@@ -1,5 +1,6 @@
 import { predicateTypeUri } from '../core/dsse/predicate-types.ts';
 import { requiredHashes } from '../core/verify/artifact.ts';
+import type { Policy } from '../core/verify/signer.ts';
 import { type VerifiedBundle, verifyBundle } from '../core/verify/verify.ts';
 import { readArtifact } from './artifact.ts';
 import { readBundleOf } from './bundle-file.ts';
@@ -30,7 +31,15 @@ export async function prepareVerify(
   flags: VerifyFlags,
   example: string,
 ): Promise<{ verify: Verify; warnings: readonly string[] }> {
-  const policy = await policyOf(example, flags);
+  return prepareVerifyFor(cli, flags, await policyOf(example, flags));
+}
+
+/** The same with the policy at hand. */
+export function prepareVerifyFor(
+  cli: Cli,
+  flags: TrustFlags & Pick<VerifyFlags, 'type'>,
+  policy: Policy,
+): { verify: Verify; warnings: readonly string[] } {
   const predicateType = flags.type === undefined ? undefined : predicateTypeUri(flags.type);
   const { sourceFor, warnings } = resolveTrust(cli, flags);
   const now = cli.now();

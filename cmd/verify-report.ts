@@ -8,12 +8,13 @@ import type { Verified } from './verify-one.ts';
 
 /** What was verified, for a person. */
 export function verifiedText({ reference, verified, trust }: Verified): string {
-  const { signer, times, logEntries, artifact, statement } = verified;
+  const { signer, times, logEntries, artifact, statement, rule } = verified;
   return reportText(`Verified: ${reference}`, [
     signer.kind === 'certificate'
       ? ['signed by', signer.subjectAlternativeName]
       : ['signed by', `the given key, sha256:${serializeHex(signer.fingerprint)}`],
     ['vouched for by', signer.kind === 'certificate' ? signer.issuer : undefined],
+    ['allowed by', rule === undefined ? undefined : `rule ${rule}`],
     ['attests', statement?.predicateType],
     ['signed at', ...times.map((time) => `${instantText(time.time)} (${time.source} ${urlOf(time)})`)],
     ['logged in', ...logEntries.map(({ log, logIndex }) => `${log.baseUrl}, index ${logIndex}`)],
@@ -35,7 +36,7 @@ export function failureLine(reference: string, { code, message }: HallmarkError)
 
 /** What was verified, for a machine: the members that `--output json` promises. */
 export function verifiedJson({ reference, verified, trust }: Verified): Record<string, Json> {
-  const { signer, times, logEntries, artifact, statement } = verified;
+  const { signer, times, logEntries, artifact, statement, rule } = verified;
   return {
     ok: true,
     artifact: { reference, hash: artifact.hash, digest: serializeHex(artifact.digest) },
@@ -53,6 +54,7 @@ export function verifiedJson({ reference, verified, trust }: Verified): Record<s
               notAfter: signer.certificate.notAfter.toISOString(),
             },
           },
+    ...(rule !== undefined && { rule }),
     times: times.map((time) => ({ time: time.time.toISOString(), source: time.source, url: urlOf(time) })),
     logEntries: logEntries.map(({ log, logIndex, integratedTime, kind, version }) => ({
       url: log.baseUrl,

@@ -37,6 +37,7 @@ export const ERRORS = {
   REGISTRY_KEYS_INVALID: 'input',
   TUF_METADATA_INVALID: 'input',
   POLICY_INVALID: 'input',
+  PINS_INVALID: 'input',
   CONFIG_INVALID: 'input',
   PREDICATE_INVALID: 'input',
 
@@ -72,6 +73,12 @@ export const ERRORS = {
   PREDICATE_TYPE_UNEXPECTED: 'verification',
   IDENTITY_MISMATCH: 'verification',
   ISSUER_MISMATCH: 'verification',
+  CLAIM_MISMATCH: 'verification',
+  POLICY_MISMATCH: 'verification',
+  PREDICATE_MISMATCH: 'verification',
+  PIN_MISSING: 'verification',
+  SIGNER_CHANGED: 'verification',
+  PROVENANCE_LOST: 'verification',
 
   // identity: nobody is logged in, or the token is not accepted; log in again.
   IDENTITY_TOKEN_MISSING: 'identity',

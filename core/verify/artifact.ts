@@ -8,13 +8,15 @@ import { signatureHashes } from './signature-hash.ts';
 /** What a signature should be about, by its digests: those of `requiredHashes`, or as many of them as are known. */
 export interface Artifact {
   readonly digests: Partial<Record<HashName, Uint8Array>>;
+  /** The name of the file, without its folder, where it is one: what signers.lock finds it by. */
+  readonly name?: string;
   /** The whole artifact. Called only for pure Ed25519, which is not over a digest. */
   readonly bytes?: () => Uint8Array;
 }
 
 /**
  * The hashes by which the bundle may refer to its artifact, so that one pass over a file computes them all. `key` is the
- * policy's, for a bundle without a certificate. STATEMENT_INVALID, CERTIFICATE_INVALID.
+ * policy's, for a bundle without a certificate; where that is not known beforehand, all. STATEMENT_INVALID, CERTIFICATE_INVALID.
  */
 export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
   const { content, material } = bundle;
@@ -27,7 +29,7 @@ export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
   }
   const [leaf] = material.kind === 'certificates' ? material.certificates : [];
   const signer = leaf === undefined ? key : parseCertificate(leaf).publicKey;
-  const hashes = new Set(signer === undefined ? (['sha256'] as const) : signatureHashes(signer));
+  const hashes = new Set(signer === undefined ? (Object.keys(DIGEST_BYTES) as HashName[]) : signatureHashes(signer));
   if (content.digest !== undefined) hashes.add(content.digest.hash);
   return [...hashes];
 }

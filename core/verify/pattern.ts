@@ -2,7 +2,7 @@ import { InputError } from '../errors.ts';
 import { MAX_PATTERN_CHARS, MAX_PATTERN_STATES, MAX_PATTERN_TEXT_CHARS } from '../limits.ts';
 import { type CharacterSet, includes, type PatternNode, parsePatternSyntax } from './pattern-syntax.ts';
 
-/** A compiled regular expression that matches whole texts only. */
+/** A compiled regular expression or glob that matches whole texts only. */
 export interface Pattern {
   readonly source: string;
   /** True if the whole text matches. Time is linear in the text, whatever the pattern. */
@@ -23,8 +23,13 @@ export function parsePattern(source: string): Pattern {
   if (source.length > MAX_PATTERN_CHARS) {
     throw new InputError('POLICY_INVALID', `regular expression longer than ${MAX_PATTERN_CHARS} characters`);
   }
+  return compilePattern(source, parsePatternSyntax(source));
+}
+
+/** The pattern that `node` describes; `source` is what it was written as. POLICY_INVALID if it is too large. */
+export function compilePattern(source: string, node: PatternNode): Pattern {
   const states: State[] = [{ kind: 'accept' }];
-  const start = compile(parsePatternSyntax(source), 0, states);
+  const start = compile(node, 0, states);
   return { source, matches: (text) => text.length <= MAX_PATTERN_TEXT_CHARS && run(states, start, text) };
 }
 
@@ -59,7 +64,7 @@ function compile(node: PatternNode, next: number, states: State[]): number {
 
 function add(states: State[], state: State): number {
   if (states.length >= MAX_PATTERN_STATES) {
-    throw new InputError('POLICY_INVALID', 'regular expression too large after its repetitions are written out');
+    throw new InputError('POLICY_INVALID', 'pattern too large after its repetitions are written out');
   }
   return states.push(state) - 1;
 }

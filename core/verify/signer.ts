@@ -1,10 +1,13 @@
 import type { Bundle } from '../bundle/bundle.ts';
-import { equal } from '../bytes/bytes.ts';
-import type { PublicKey } from '../crypto/public-key.ts';
+import { equal, serializeBase64 } from '../bytes/bytes.ts';
+import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
 import { VerificationError } from '../errors.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import type { Validity } from '../x509/validity.ts';
+import type { Artifact } from './artifact.ts';
 import type { IdentityPolicy } from './identity.ts';
+import { type PinPolicy, requirePinnedKey } from './policy-pin.ts';
+import { keysOf, type RulePolicy } from './policy-rule.ts';
 
 /** The signature has to be by this key. `validFor`: when it was in use, for keys that are published with a period. */
 export interface KeyPolicy {
@@ -12,39 +15,46 @@ export interface KeyPolicy {
   readonly validFor?: Validity;
 }
 
-/** Whose signature is wanted. */
-export type Policy = IdentityPolicy | KeyPolicy;
+/** Whose signature is wanted, and what else is required of it. */
+export type Policy = IdentityPolicy | KeyPolicy | RulePolicy | PinPolicy;
 
-/** Whose signature it has to be: the policy's key, or the holder of the bundle's certificate, unverified as yet. */
+/** Whose signature it has to be: one of the policy's keys, or the holder of the bundle's certificate, unverified as yet. */
 export type Signer =
-  | { readonly kind: 'key'; readonly key: PublicKey; readonly policy: KeyPolicy }
-  | {
-      readonly kind: 'certificate';
-      readonly key: PublicKey;
-      readonly certificate: Certificate;
-      readonly policy: IdentityPolicy;
-    };
+  | { readonly kind: 'key'; readonly key: PublicKey; readonly validFor?: Validity }
+  | { readonly kind: 'certificate'; readonly key: PublicKey; readonly certificate: Certificate };
 
-/** The signer that both the policy and the bundle's verification material speak of. KEY_MISMATCH, CERTIFICATE_*. */
-export function requireSigner(bundle: Bundle, policy: Policy): Signer {
+/**
+ * The signers that both the policy and the bundle's verification material speak of, at least one: several if the bundle may be
+ * signed with any of several keys. KEY_MISMATCH, SIGNER_CHANGED, PIN_MISSING, CERTIFICATE_*.
+ */
+export function possibleSigners(bundle: Bundle, policy: Policy, artifact: Artifact): Signer[] {
   const { material } = bundle;
+  if (material.kind === 'publicKey') return keySigners(material.hint, policy, artifact);
   if ('key' in policy) {
-    if (material.kind === 'publicKey') return { kind: 'key', key: policy.key, policy };
     throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a certificate, not with the given key', {
       evidence: 'verificationMaterial',
       hint: 'verify with --certificate-identity and --certificate-oidc-issuer instead of --key',
     });
   }
-  if (material.kind === 'publicKey') {
+  const [leaf, ...issuers] = material.certificates.map((der) => parseCertificate(der));
+  if (leaf === undefined) throw new Error('internal: a bundle without a certificate passed the parser');
+  requireIssuingOrder(bundle, [leaf, ...issuers]);
+  return [{ kind: 'certificate', key: leaf.publicKey, certificate: leaf }];
+}
+
+function keySigners(hint: string, policy: Policy, artifact: Artifact): Signer[] {
+  if ('key' in policy) return [{ kind: 'key', ...policy }];
+  if ('pins' in policy) return [{ kind: 'key', key: requirePinnedKey(policy, artifact) }];
+  const keys = 'rules' in policy ? keysOf(policy) : [];
+  if (keys.length === 0) {
     throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a key, which proves no identity', {
       evidence: 'verificationMaterial.publicKey',
       hint: 'verify with --key FILE instead of an identity',
     });
   }
-  const [leaf, ...issuers] = material.certificates.map((der) => parseCertificate(der));
-  if (leaf === undefined) throw new Error('internal: a bundle without a certificate passed the parser');
-  requireIssuingOrder(bundle, [leaf, ...issuers]);
-  return { kind: 'certificate', key: leaf.publicKey, certificate: leaf, policy };
+  // Nobody signed the hint, but a wrong one can only leave out the key that it would verify with.
+  const hinted = keys.filter((key) => serializeBase64(keyFingerprint(key)) === hint);
+  return (hinted.length > 0 ? hinted : keys).map((key) => ({ kind: 'key', key }));
 }
 
 // The bundle's chain is not used (trust comes from the trusted root alone), but a wrong one is a malformed bundle: each

@@ -1,19 +1,20 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import type { HashName } from '../crypto/hash.ts';
-import { keyFingerprint } from '../crypto/public-key.ts';
+import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
 import type { Statement } from '../dsse/statement.ts';
 import { VerificationError } from '../errors.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type FulcioClaims, fulcioClaims } from '../x509/fulcio.ts';
-import { isValidAt } from '../x509/validity.ts';
+import { isValidAt, type Validity } from '../x509/validity.ts';
 import type { Artifact } from './artifact.ts';
 import { verifyCertificate } from './certificate.ts';
 import { requireOneSignature } from './content.ts';
-import { type Identity, requireIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
 import { type VerifiedLogEntry, verifyLogEntries } from './log-entry.ts';
+import { requirePolicy } from './policy.ts';
 import { verifySignature } from './signature.ts';
-import { type KeyPolicy, type Policy, requireSigner } from './signer.ts';
+import { type Policy, possibleSigners, type Signer } from './signer.ts';
 import { requiredThresholds, type Thresholds } from './thresholds.ts';
 import { type VerifiedTime, verifyTimes } from './times.ts';
 
@@ -32,7 +33,7 @@ export interface VerifyOptions {
 type VerifiedSigner =
   | ({ readonly kind: 'certificate'; readonly claims: FulcioClaims; readonly certificate: Certificate } & Identity)
   /** `fingerprint`: SHA-256 of the key's SPKI. */
-  | { readonly kind: 'key'; readonly fingerprint: Uint8Array };
+  | { readonly kind: 'key'; readonly key: PublicKey; readonly fingerprint: Uint8Array };
 
 declare const verified: unique symbol;
 
@@ -45,6 +46,8 @@ export interface VerifiedBundle {
   readonly artifact: { readonly hash: HashName; readonly digest: Uint8Array };
   /** Of an attestation; undefined for a plain signature. */
   readonly statement: Statement | undefined;
+  /** The name of the rule that allowed it; undefined for a policy without rules. */
+  readonly rule: string | undefined;
 }
 
 /**
@@ -52,10 +55,32 @@ export interface VerifiedBundle {
  * no clock. Throws VerificationError, or InputError for a part that is malformed; returns what is proven.
  */
 export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBundle {
+  const signers = possibleSigners(bundle, options.policy, options.artifact);
+  const [only, ...others] = signers;
+  if (only === undefined) throw new Error('internal: nobody can have signed');
+  if (others.length === 0) return verifyAs(only, bundle, options);
+  for (const signer of signers) {
+    try {
+      return verifyAs(signer, bundle, options);
+    } catch (error) {
+      // A signature by one of the keys says nothing to the others; what any of them verifies, and the policy refuses, is final.
+      if (!(error instanceof VerificationError) || error.step === 'policy') throw error;
+    }
+  }
+  throw new VerificationError(
+    'KEY_MISMATCH',
+    'signature',
+    `verifies with none of the policy's ${signers.length} keys`,
+    {
+      evidence: 'verificationMaterial.publicKey',
+    },
+  );
+}
+
+function verifyAs(signer: Signer, bundle: Bundle, options: VerifyOptions): VerifiedBundle {
   const { trustedRoot, policy, artifact } = options;
-  const required = requiredThresholds(trustedRoot, policy, options.thresholds);
+  const required = requiredThresholds(trustedRoot, signer.kind, options.thresholds);
   const content = requireOneSignature(bundle);
-  const signer = requireSigner(bundle, policy);
 
   // 1. Times: when the signature existed. A certificate's key is short-lived, so it needs one (§4.2).
   const times = verifyTimes(bundle, content.signature, trustedRoot, {
@@ -66,7 +91,7 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBu
 
   // 2. Certificate, at each of these times, and its SCTs (§4.3, §4.4); or the period of the key.
   if (signer.kind === 'certificate') verifyCertificate(signer.certificate, instants, trustedRoot, required);
-  else requireKeyInUse(signer.policy, instants);
+  else requireKeyInUse(signer.validFor, instants);
 
   // 3. Log entries, each compared with signature, key and digest (§4.5, §4.6).
   const logEntries = verifyLogEntries(bundle, { content, signer, artifact }, trustedRoot.tlogs, instants, required);
@@ -74,21 +99,27 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBu
   // 4. Signature, artifact, and statement (§4.8).
   const { statement, ...signed } = verifySignature(content, signer.key, artifact, options.predicateType);
 
-  // 5. Identity (§4.7), last, so that what it reports is known to be genuine.
-  const verifiedSigner: VerifiedSigner =
-    signer.kind === 'certificate'
-      ? {
-          kind: 'certificate',
-          ...requireIdentity(signer.certificate, signer.policy),
-          claims: fulcioClaims(signer.certificate),
-          certificate: signer.certificate,
-        }
-      : { kind: 'key', fingerprint: keyFingerprint(signer.key) };
+  // 5. Identity (§4.7) and policy, last, so that what they report is known to be genuine.
+  const { identity, rule } = requirePolicy({ signer, statement, artifact }, policy);
 
-  return { signer: verifiedSigner, times, logEntries, artifact: signed, statement } as unknown as VerifiedBundle;
+  return {
+    signer: verifiedSigner(signer, identity),
+    times,
+    logEntries,
+    artifact: signed,
+    statement,
+    rule,
+  } as unknown as VerifiedBundle;
 }
 
-function requireKeyInUse({ validFor }: KeyPolicy, instants: readonly Date[]): void {
+function verifiedSigner(signer: Signer, identity: Identity | undefined): VerifiedSigner {
+  if (signer.kind === 'key') return { kind: 'key', key: signer.key, fingerprint: keyFingerprint(signer.key) };
+  if (identity === undefined) throw new Error('internal: a certificate was allowed without an identity');
+  const { certificate } = signer;
+  return { kind: 'certificate', ...identity, claims: fulcioClaims(certificate), certificate };
+}
+
+function requireKeyInUse(validFor: Validity | undefined, instants: readonly Date[]): void {
   const outside = validFor && instants.find((at) => !isValidAt(validFor, at));
   if (outside === undefined) return;
   throw new VerificationError('KEY_EXPIRED', 'certificate', `the key was not in use at ${outside.toISOString()}`, {
