@@ -118,7 +118,8 @@ function changeOnce(box: Json[], donor: Json, random: Random): void {
       if (random.oneIn(20) && value.length > 0) {
         const size = JSON.stringify(value).length;
         const times = Math.min(20_000, Math.floor(MAX_INPUT_BYTES / 2 / Math.max(2, size)));
-        set(Array.from({ length: times }, () => value).flat() as Json[]);
+        // Copies: a change of one must not be a change of thousands.
+        set(Array.from({ length: times }, () => JSON.parse(JSON.stringify(value)) as Json[]).flat());
       }
       return;
     case 5: {
