@@ -11,8 +11,8 @@ export interface WorkerData {
 
 /** Artifacts sent to a worker at once: a message costs as much as a tenth of a verification. */
 const BATCH = 16;
-/** A worker is ready, compiled code and all, after as long as this many verifications take. */
-const PAYS_FROM = 128;
+/** Each worker loads and warms up the verifier for itself, which takes as long as half of these verifications. */
+const PAYS_FROM = 256;
 
 /**
  * How many workers verify so many artifacts sooner than this thread alone. One if a flag names what can be read only once, as
