@@ -49,7 +49,7 @@ const digestOf = (path: string): string => `sha256:${createHash('sha256').update
 const REJECTIONS = [3, 10, 12];
 
 const corpus = sharedPath('corpus/conformance');
-test.skipIf(corpus !== undefined)('skipped: the conformance cases are not beside the checkout', () => {});
+if (corpus === undefined) test.skip('skipped: the conformance cases are not beside the checkout', () => {});
 
 describe.if(corpus !== undefined)('cases of the suite', () => {
   const folder = corpus ?? '';

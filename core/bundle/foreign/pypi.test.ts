@@ -13,7 +13,7 @@ const folder = sharedPath('corpus/bundles/pypi');
 const read = (path: string): Uint8Array => readFileSync(sharedPath(path) as string);
 const rejected = (code: string): unknown => expect.objectContaining({ code });
 
-test.skipIf(folder !== undefined)('skipped: attestations of PyPI are not beside the checkout', () => {});
+if (folder === undefined) test.skip('skipped: attestations of PyPI are not beside the checkout', () => {});
 
 interface Distribution {
   readonly fileName: string;
