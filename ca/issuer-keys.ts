@@ -2,8 +2,8 @@ import type { CompactVerifyGetKey, JSONWebKeySet } from 'jose';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { HallmarkError, IdentityError, ServiceError } from '../core/errors.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import { MAX_ISSUER_DOCUMENT_BYTES } from '../core/limits.ts';
-import type { FetchLike } from '../core/sign/http.ts';
 import type { Issuer } from './issuers.ts';
 
 /** Verifies tokens with their issuer's keys. */

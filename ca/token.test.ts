@@ -5,7 +5,7 @@ import type { KeyKind } from '../core/crypto/algorithms.ts';
 import { generateKey, type PrivateKey } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { HallmarkError } from '../core/errors.ts';
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
 import { type Issuer, issuerTable } from './issuers.ts';
 import { signToken } from './testing.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Fields } from '../core/bytes/fields.ts';
 import { IdentityError } from '../core/errors.ts';
-import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/sign/http.ts';
+import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/http/client.ts';
 import type { IdentityToken } from '../core/sign/identity-token.ts';
 import type { EnvName } from './env.ts';
 

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import { type EnvName, readEnv } from './env.ts';
 
 export type OutputFormat = 'text' | 'json';

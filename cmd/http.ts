@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Http } from '../core/sign/http.ts';
+import type { Http } from '../core/http/client.ts';
 import type { Cli } from './cli.ts';
 
 /** The network as commands use it: the process's fetch and clock, the runtime's randomness, real pauses. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HallmarkError } from '../core/errors.ts';
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import type { IdentityToken } from '../core/sign/identity-token.ts';
 import { type AmbientContext, findProvider } from './ambient.ts';
 import { httpOf } from './http.ts';

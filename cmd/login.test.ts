@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { HallmarkError } from '../core/errors.ts';
-import type { Http } from '../core/sign/http.ts';
+import type { Http } from '../core/http/client.ts';
 import { loginWithDevice } from './device-login.ts';
 import { loginWithBrowser } from './login.ts';
 import { fetchEndpoints, type LoginContext } from './oidc.ts';

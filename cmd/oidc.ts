@@ -2,7 +2,7 @@ import { serializeBase64Url, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { IdentityError, ServiceError } from '../core/errors.ts';
-import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/sign/http.ts';
+import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/http/client.ts';
 import { type IdentityToken, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
 
 /** What logging in needs: the client at the issuer and the world outside. */

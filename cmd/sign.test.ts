@@ -6,7 +6,7 @@ import { parseBundle } from '../core/bundle/bundle.ts';
 import { generateKey, serializePrivateKey } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { HallmarkError } from '../core/errors.ts';
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import { createStack, type Stack } from '../server.ts';
 import { attestCommand } from './attest.ts';
 import { httpOf } from './http.ts';

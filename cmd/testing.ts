@@ -1,4 +1,4 @@
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import type { Cli } from './cli.ts';
 
 /** Test only: a Cli that touches nothing and keeps what was printed. */

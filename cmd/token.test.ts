@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { createDevIssuer } from '../ca/dev-issuer.ts';
 import { generateRsaKey } from '../core/crypto/private-key.ts';
 import { HallmarkError } from '../core/errors.ts';
-import type { FetchLike } from '../core/sign/http.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import { parseIdentityToken } from '../core/sign/identity-token.ts';
 import { fakeCli } from './testing.ts';
 import { tokenCommand } from './token.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { Fields } from '../core/bytes/fields.ts';
 import { IdentityError, UsageError } from '../core/errors.ts';
-import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/sign/http.ts';
+import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/http/client.ts';
 import { parseIdentityToken } from '../core/sign/identity-token.ts';
 import type { Cli } from './cli.ts';
 import { httpOf } from './http.ts';

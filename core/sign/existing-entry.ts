@@ -3,9 +3,9 @@ import { serializeHashedRekordV002 } from '../bundle/entry.ts';
 import type { HashedRekordV002 } from '../bundle/entry-v2.ts';
 import { equal, parseUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
+import { type Http, type HttpRequest, joinUrl, readAnswer, request } from '../http/client.ts';
 import { type Checkpoint, parseCheckpoint } from '../merkle/checkpoint.ts';
 import type { LogInstance } from '../trust/trusted-root.ts';
-import { type Http, type HttpRequest, joinUrl, readAnswer, request } from './http.ts';
 import { fetchInclusionProof } from './tiles.ts';
 
 const SERVICE = 'the transparency log (Rekor v2)';

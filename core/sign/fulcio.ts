@@ -3,13 +3,13 @@ import { Fields } from '../bytes/fields.ts';
 import { type PrivateKey, sign } from '../crypto/private-key.ts';
 import { type PublicKey, serializePublicKeyPem } from '../crypto/public-key.ts';
 import { IdentityError, ServiceError } from '../errors.ts';
+import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../http/client.ts';
 import { MAX_CHAIN_CERTIFICATES } from '../limits.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import { verifyCertificate } from '../verify/certificate.ts';
 import { type Certificate, parseCertificatesPem } from '../x509/certificate.ts';
 import { oidcIssuer } from '../x509/fulcio.ts';
 import { subjectAlternativeNames } from '../x509/names.ts';
-import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from './http.ts';
 import { type IdentityToken, possessionText, requireFreshToken } from './identity-token.ts';
 
 const SERVICE = 'the certificate authority';

@@ -5,8 +5,16 @@ import { Fields } from '../bytes/fields.ts';
 import type { Json } from '../bytes/json.ts';
 import { serializeEnvelope } from '../dsse/envelope.ts';
 import { ServiceError } from '../errors.ts';
+import {
+  type Http,
+  type HttpAnswer,
+  type HttpRequest,
+  joinUrl,
+  parseJsonAnswer,
+  readAnswer,
+  request,
+} from '../http/client.ts';
 import { MAX_LOG_SIZE, MAX_PROOF_HASHES } from '../limits.ts';
-import { type Http, type HttpAnswer, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from './http.ts';
 import { type Submission, verifierPem } from './submission.ts';
 
 const SERVICE = 'the transparency log (Rekor v1)';

@@ -7,10 +7,18 @@ import { digest } from '../crypto/hash.ts';
 import { defaultHash } from '../crypto/public-key.ts';
 import { preAuthEncoding } from '../dsse/envelope.ts';
 import { ServiceError } from '../errors.ts';
+import {
+  type Http,
+  type HttpAnswer,
+  type HttpRequest,
+  joinUrl,
+  parseJsonAnswer,
+  readAnswer,
+  request,
+} from '../http/client.ts';
 import { MAX_LOG_SIZE } from '../limits.ts';
 import type { LogInstance } from '../trust/trusted-root.ts';
 import { fetchExistingEntry } from './existing-entry.ts';
-import { type Http, type HttpAnswer, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from './http.ts';
 import { type Submission, verifierKey } from './submission.ts';
 
 const SERVICE = 'the transparency log (Rekor v2)';

@@ -1,10 +1,10 @@
 import type { KeyKind } from '../crypto/algorithms.ts';
 import { generateKey, generateRsaKey, type PrivateKey } from '../crypto/private-key.ts';
 import { TrustError } from '../errors.ts';
+import type { Http } from '../http/client.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { fetchSigningCertificate } from './fulcio.ts';
-import type { Http } from './http.ts';
 import type { IdentityToken } from './identity-token.ts';
 
 /** A key, and the certificate that says whose it is if it is not a kept one. */

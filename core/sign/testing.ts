@@ -3,6 +3,7 @@ import { signedEntryTimestampPayload } from '../bundle/set.ts';
 import { parseUtf8, serializeHex } from '../bytes/bytes.ts';
 import { generateKey, type PrivateKey, sign } from '../crypto/private-key.ts';
 import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
+import type { Http } from '../http/client.ts';
 import { signCheckpoint } from '../merkle/checkpoint.ts';
 import { logKeyHash } from '../merkle/note.ts';
 import { leafHash } from '../merkle/tree.ts';
@@ -10,7 +11,6 @@ import { serializeTimestampResponse } from '../timestamp/issue.ts';
 import { parseTimestampRequest } from '../timestamp/request.ts';
 import type { LogInstance, TrustedRoot } from '../trust/trusted-root.ts';
 import type { AlternativeName } from '../x509/names.ts';
-import type { Http } from './http.ts';
 import type { SigningServices } from './services.ts';
 import {
   chainPems,

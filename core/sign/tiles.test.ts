@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
+import type { Http } from '../http/client.ts';
 import { parseTilePath, TILE_WIDTH } from '../merkle/tile.ts';
 import { inclusionProof, leafHash, nodeHash, type ReadNode, verifyInclusion } from '../merkle/tree.ts';
-import type { Http } from './http.ts';
 import { fetchInclusionProof } from './tiles.ts';
 
 const SIZE = 70_000n;

@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
+import { type Http, type HttpRequest, joinUrl, request } from '../http/client.ts';
 import { TILE_WIDTH, tilePath } from '../merkle/tile.ts';
 import { inclusionProof, nodeHash } from '../merkle/tree.ts';
-import { type Http, type HttpRequest, joinUrl, request } from './http.ts';
 
 const SERVICE = 'the transparency log (Rekor v2)';
 const TIMEOUT_MS = 15_000;

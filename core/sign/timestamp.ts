@@ -1,9 +1,9 @@
 import { sha256 } from '../crypto/hash.ts';
 import { ServiceError } from '../errors.ts';
+import { type Http, type HttpRequest, readAnswer, request } from '../http/client.ts';
 import { serializeTimestampRequest } from '../timestamp/request.ts';
 import { parseTimestampResponse } from '../timestamp/response.ts';
 import { type TimestampAuthority, verifySignedTimestamp } from '../timestamp/verify.ts';
-import { type Http, type HttpRequest, readAnswer, request } from './http.ts';
 
 const SERVICE = 'the timestamp authority';
 const TIMEOUT_MS = 30_000;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import { MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
-import { type FetchLike, type Http, type HttpRequest, parseJsonAnswer, request } from './http.ts';
+import { type FetchLike, type Http, type HttpRequest, parseJsonAnswer, request } from './client.ts';
 import { MAX_ATTEMPTS, MAX_DELAY_MS, retryDelay } from './retry.ts';
 
 const NOW = new Date('2026-11-20T12:00:00Z');
