@@ -6,12 +6,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HallmarkError } from '../../core/errors.ts';
-import { mutateBytes } from './mutate-bytes.ts';
-import { mutateDer } from './mutate-der.ts';
-import { mutateJson } from './mutate-json.ts';
-import { mutateText } from './mutate-text.ts';
+import { mutate } from './mutate.ts';
 import { PARSERS, type Parser } from './parsers.ts';
-import { type Random, randomOf } from './random.ts';
+import { randomOf } from './random.ts';
 
 export interface FuzzReport {
   readonly parser: string;
@@ -27,12 +24,6 @@ export interface FuzzReport {
 const MAX_MS = 500;
 /** Inputs made between two collections of garbage, bytes: a loop that never waits leaves it lying otherwise. */
 const COLLECT_AFTER = 8 * 1024 * 1024;
-const MUTATORS = {
-  der: mutateDer,
-  json: mutateJson,
-  text: mutateText,
-  token: (input: Uint8Array, other: Uint8Array, random: Random) => mutateText(input, other, random, mutateJson),
-} as const;
 
 const [name = '', seedText = '', last = '', progressFile] = process.argv.slice(2);
 const parser = PARSERS[name];
@@ -60,8 +51,7 @@ function fuzz({ shape, seeds: makeSeeds }: Parser, seed: number): FuzzReport {
   for (; only === undefined ? performance.now() < end : iteration < 1; iteration++) {
     progress[0] = iteration;
     const random = randomOf(seed, only ?? iteration);
-    const mutate = random.oneIn(5) ? mutateBytes : MUTATORS[shape];
-    const input = mutate(random.pick(seeds), random.pick(seeds), random);
+    const input = mutate(shape, seeds, random);
     made += input.length;
     if (made > COLLECT_AFTER) {
       Bun.gc(true);

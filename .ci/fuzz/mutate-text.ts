@@ -46,11 +46,12 @@ const mutateDerOrBytes: Mutate = (input, other, random) =>
   (input[0] === 0x30 ? mutateDer : mutateBytes)(input, other, random);
 
 function changeOnce(text: string, other: Uint8Array, random: Random, within: Mutate): string {
+  if (random.oneIn(2)) return withBase64Changed(text, other, random, within);
   // Lines with their ends, or the parts of a token.
   const parts = text.split(random.pick([/(?<=\n)/, /(?<=\.)/, /(?<= )/]));
   const at = random.below(parts.length);
   const part = parts[at] ?? '';
-  switch (random.below(7)) {
+  switch (random.below(6)) {
     case 0:
       return parts.toSpliced(at, 1).join('');
     case 1:
@@ -67,13 +68,11 @@ function changeOnce(text: string, other: Uint8Array, random: Random, within: Mut
         .split(/(?<=\n)/);
       return parts.toSpliced(at, 1, random.pick(others)).join('');
     }
-    case 5: {
+    default: {
       const most = Math.floor(MAX_INPUT_BYTES / 4 / Math.max(1, part.length));
       const times = random.oneIn(60) ? most : Math.min(most, random.below(100));
       return parts.toSpliced(at, 0, part.repeat(times)).join('');
     }
-    default:
-      return withBase64Changed(text, other, random, within);
   }
 }
 
