@@ -1,8 +1,7 @@
 import type { CompactVerifyGetKey, JSONWebKeySet } from 'jose';
 import { Fields } from '../core/bytes/fields.ts';
-import { parseJson } from '../core/bytes/json.ts';
-import { HallmarkError, IdentityError, ServiceError } from '../core/errors.ts';
-import type { FetchLike } from '../core/http/client.ts';
+import { IdentityError, ServiceError } from '../core/errors.ts';
+import { type FetchLike, type HttpRequest, joinUrl, parseJsonAnswer, requestOnce } from '../core/http/client.ts';
 import { MAX_ISSUER_DOCUMENT_BYTES } from '../core/limits.ts';
 import type { Issuer } from './issuers.ts';
 
@@ -19,8 +18,8 @@ const ALGORITHMS: ReadonlySet<string> = new Set([
 /** What an issuer signs with if its discovery document does not say (OpenID Connect Discovery §3). */
 const DEFAULT_ALGORITHMS = ['RS256'];
 
-/** Time for both documents of an issuer, ms: the reference server's. */
-const DISCOVERY_TIMEOUT_MS = 10_000;
+/** Time for each of an issuer's two documents, ms: together the reference server's 10 s. */
+const DOCUMENT_TIMEOUT_MS = 5_000;
 /** How long fetched keys are used, ms: a withdrawn key stops counting after it. */
 const KEYS_MAX_AGE_MS = 10 * 60_000;
 /** How soon an unknown key ID may cause another fetch, ms: anybody can invent key IDs. */
@@ -109,8 +108,7 @@ async function load(issuer: Issuer, fetch: FetchLike, now: number): Promise<KeyS
 
 /** OpenID Connect Discovery §4: the configuration, which must name the issuer itself, then the keys it points to. */
 async function discover(url: string, fetch: FetchLike): Promise<{ jwks: JSONWebKeySet; algorithms: string[] }> {
-  const signal = AbortSignal.timeout(DISCOVERY_TIMEOUT_MS);
-  const configuration = await fetchFields(`${url.replace(/\/$/, '')}/.well-known/openid-configuration`, fetch, signal);
+  const configuration = await fetchFields(joinUrl(url, '/.well-known/openid-configuration'), fetch);
   const named = configuration.string('issuer');
   if (named !== url) throw unusable(url, `its discovery document speaks for ${named.slice(0, 200)}`);
 
@@ -123,28 +121,25 @@ async function discover(url: string, fetch: FetchLike): Promise<{ jwks: JSONWebK
   const algorithms = offered.filter((name): name is string => typeof name === 'string' && ALGORITHMS.has(name));
   if (algorithms.length === 0) throw unusable(url, 'it offers no signature algorithm that is accepted here');
 
-  const keys = (await fetchFields(jwksUrl, fetch, signal)).array('keys', 1000);
+  const keys = (await fetchFields(jwksUrl, fetch)).array('keys', 1000);
   return { jwks: { keys } as JSONWebKeySet, algorithms };
 }
 
-// Redirects are not followed: keys come from where the issuer says, not from where somebody on the way does.
-async function fetchFields(url: string, fetch: FetchLike, signal: AbortSignal): Promise<Fields> {
-  try {
-    const response = await fetch(url, { redirect: 'manual', signal, headers: { accept: 'application/json' } });
-    if (response.status !== 200) throw unusable(url, `it answered ${response.status}`);
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of response.body ?? []) {
-      length += chunk.length;
-      if (length > MAX_ISSUER_DOCUMENT_BYTES) throw unusable(url, `more than ${MAX_ISSUER_DOCUMENT_BYTES} bytes`);
-      chunks.push(chunk);
-    }
-    return new Fields(parseJson(new Uint8Array(Buffer.concat(chunks, length))), url, 'JSON_INVALID');
-  } catch (cause) {
-    if (cause instanceof ServiceError) throw cause;
-    if (cause instanceof HallmarkError) throw cause;
-    throw new ServiceError('SERVICE_UNREACHABLE', `identity provider at ${url} cannot be reached`, { cause });
-  }
+async function fetchFields(url: string, fetch: FetchLike): Promise<Fields> {
+  const call: HttpRequest = {
+    service: 'the identity provider',
+    method: 'GET',
+    url,
+    headers: { accept: 'application/json' },
+    timeoutMs: DOCUMENT_TIMEOUT_MS,
+    accept: [200],
+    maxBytes: MAX_ISSUER_DOCUMENT_BYTES,
+    // Keys come from where the issuer says, not from where somebody on the way does.
+    maxRedirects: 0,
+  };
+  // Once: who waits for a certificate tries again itself.
+  const answer = await requestOnce(fetch, call);
+  return new Fields(parseJsonAnswer(call, answer), url, 'JSON_INVALID');
 }
 
 function unusable(url: string, problem: string, cause?: unknown): ServiceError {

@@ -215,6 +215,13 @@ describe('GHSA-f5mr-q85p-6hh6: what an issuer answers', () => {
       },
     ],
     [
+      'discovery redirects within the host',
+      (r) => {
+        r.documents[`${URL_}/moved`] = r.documents[document];
+        r.documents[document] = Response.redirect(`${URL_}/moved`);
+      },
+    ],
+    [
       'keys redirect to another host',
       (r) => {
         r.documents[jwksUrl] = redirect();

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import { MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
-import { type FetchLike, type Http, type HttpRequest, parseJsonAnswer, request } from './client.ts';
+import { type FetchLike, type Http, type HttpRequest, parseJsonAnswer, request, requestOnce } from './client.ts';
 import { MAX_ATTEMPTS, MAX_DELAY_MS, retryDelay } from './retry.ts';
 
 const NOW = new Date('2026-11-20T12:00:00Z');
@@ -126,39 +126,88 @@ describe('retries', () => {
   });
 });
 
-describe('redirects', () => {
-  const redirect = (status: number, location: string): Response => new Response('', { status, headers: { location } });
+describe('a single attempt', () => {
+  const once = { ...CALL, wrongUrlHint: 'ask the operator' };
 
+  test('503 is not tried again', async () => {
+    const fetch = answers(new Response('', { status: 503 }), new Response('ok', { status: 201 }));
+    expect((await failure(requestOnce(fetch, once))).code).toBe('SERVICE_REFUSED');
+    expect(fetch.calls.length).toBe(1);
+  });
+
+  test('a connection reset is not tried again', async () => {
+    const fetch = answers(reset, new Response('ok', { status: 201 }));
+    expect((await failure(requestOnce(fetch, once))).code).toBe('SERVICE_UNREACHABLE');
+    expect(fetch.calls.length).toBe(1);
+  });
+
+  test('says what to do about the URL in the words of the caller', async () => {
+    for (const [fetch, url] of [
+      [answers(new Response('', { status: 404 })), once.url],
+      [answers(redirectTo(307, 'https://evil.example/')), once.url],
+      [answers(new Response('', { status: 201 })), 'file:///etc/passwd'],
+    ] as const)
+      expect((await failure(requestOnce(fetch, { ...once, url }))).hint).toBe('ask the operator');
+  });
+});
+
+const redirectTo = (status: number, location: string): Response => new Response('', { status, headers: { location } });
+
+describe('redirects', () => {
   test('to another host is refused, before anything is sent there', async () => {
-    const fetch = answers(redirect(307, 'https://evil.example/'));
+    const fetch = answers(redirectTo(307, 'https://evil.example/'));
     const error = await failure(request(fakeHttp(fetch), CALL));
     expect(error.message).toContain('another host, https://evil.example');
     expect(fetch.calls).toEqual([CALL.url]);
   });
 
   test('to plain http on the same host is refused', async () => {
-    const fetch = answers(redirect(308, 'http://log.example/x'));
+    const fetch = answers(redirectTo(308, 'http://log.example/x'));
     expect((await failure(request(fakeHttp(fetch), CALL))).message).toContain('another host');
   });
 
   test('within the origin is followed', async () => {
-    const fetch = answers(redirect(307, '/elsewhere'), new Response('', { status: 201 }));
+    const fetch = answers(redirectTo(307, '/elsewhere'), new Response('', { status: 201 }));
     await request(fakeHttp(fetch), CALL);
     expect(fetch.calls[1]).toBe('https://log.example/elsewhere');
   });
 
   test('that turns a POST into a GET is refused', async () => {
-    const error = await failure(request(fakeHttp(answers(redirect(302, '/elsewhere'))), CALL));
+    const error = await failure(request(fakeHttp(answers(redirectTo(302, '/elsewhere'))), CALL));
     expect(error.message).toContain('into a GET');
   });
 
   test('without end are refused', async () => {
-    const error = await failure(request(fakeHttp(answers(() => redirect(308, '/again'))), CALL));
+    const error = await failure(request(fakeHttp(answers(() => redirectTo(308, '/again'))), CALL));
     expect(error.message).toContain('more than 3 redirects');
   });
 });
 
+describe('redirects that the caller does not want', () => {
+  test('within the origin is refused', async () => {
+    const fetch = answers(redirectTo(307, '/elsewhere'), new Response('', { status: 201 }));
+    const error = await failure(request(fakeHttp(fetch), { ...CALL, maxRedirects: 0 }));
+    expect(error.message).toContain('more than 0 redirects');
+    expect(fetch.calls.length).toBe(1);
+  });
+});
+
 describe('answers', () => {
+  test('one larger than the caller allows is cut off', async () => {
+    const call = { ...CALL, maxBytes: 3 };
+    const five = () => new Response(new Blob(['12345']).stream(), { status: 201 });
+    expect((await failure(request(fakeHttp(answers(five)), call))).message).toEndWith('more than 3 bytes');
+    const announced = () => new Response('12345', { status: 201, headers: { 'content-length': '5' } });
+    expect((await failure(request(fakeHttp(answers(announced)), call))).message).toEndWith('more than 3 bytes');
+    expect((await request(fakeHttp(answers(new Response('123', { status: 201 }))), call)).body.length).toBe(3);
+  });
+
+  test('the page of an error may be larger than what was asked for', async () => {
+    const page = new Response('a long story', { status: 503 });
+    const http = fakeHttp(answers(page, new Response('ok', { status: 201 })));
+    expect((await request(http, { ...CALL, maxBytes: 3 })).body).toEqual(serializeUtf8('ok'));
+  });
+
   test('one announced as too large is not read', async () => {
     const huge = new Response('x', {
       status: 201,

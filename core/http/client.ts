@@ -29,7 +29,16 @@ export interface HttpRequest {
   readonly accept: readonly number[];
   /** Further statuses worth another attempt, e.g. 404 where reads lag behind writes. */
   readonly retry?: readonly number[];
+  /** Bytes that an answer with status 2xx may have; MAX_SERVICE_ANSWER_BYTES if absent. */
+  readonly maxBytes?: number;
+  /** Redirects followed within one origin; MAX_REDIRECTS if absent. */
+  readonly maxRedirects?: number;
+  /** What to do about a URL that is not the service's; where the signing config is, if absent. */
+  readonly wrongUrlHint?: string;
 }
+
+/** What an error says about a call. */
+type CalledService = Pick<HttpRequest, 'service' | 'url' | 'wrongUrlHint'>;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -37,7 +46,7 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
-/** Redirects followed within one origin; real services use none. */
+/** Redirects followed; real services use none. */
 const MAX_REDIRECTS = 3;
 /** Characters of a service's own message that an error repeats. */
 const MAX_MESSAGE_CHARS = 300;
@@ -48,9 +57,9 @@ const MAX_MESSAGE_CHARS = 300;
  * the URL, the status and the remedy.
  */
 export async function request(http: Http, call: HttpRequest): Promise<HttpAnswer> {
-  requireHttpUrl(call.url, call.service);
+  requireHttpUrl(call);
   for (let attempt = 1; ; attempt++) {
-    const outcome = await attemptOnce(http, call);
+    const outcome = await attemptOnce(http.fetch, call);
     if (!(outcome instanceof ServiceError)) {
       if (call.accept.includes(outcome.status)) return outcome;
       const again = isTransient(outcome.status) || call.retry?.includes(outcome.status) === true;
@@ -63,13 +72,22 @@ export async function request(http: Http, call: HttpRequest): Promise<HttpAnswer
   }
 }
 
+/** The same with a single attempt, for who has no time to wait. */
+export async function requestOnce(fetch: FetchLike, call: HttpRequest): Promise<HttpAnswer> {
+  requireHttpUrl(call);
+  const outcome = await attemptOnce(fetch, call);
+  if (outcome instanceof ServiceError) throw outcome;
+  if (!call.accept.includes(outcome.status)) throw refusal(call, outcome, 1);
+  return outcome;
+}
+
 /** The answer's body as strict JSON; SERVICE_ANSWER_INVALID if it is none. */
-export function parseJsonAnswer(call: Pick<HttpRequest, 'service' | 'url'>, answer: HttpAnswer): Json {
+export function parseJsonAnswer(call: CalledService, answer: HttpAnswer): Json {
   return readAnswer(call, () => parseJson(answer.body));
 }
 
 /** Runs the parser of an answer: what it finds wrong is the service's fault and becomes SERVICE_ANSWER_INVALID. */
-export function readAnswer<T>(call: Pick<HttpRequest, 'service' | 'url'>, parse: () => T): T {
+export function readAnswer<T>(call: CalledService, parse: () => T): T {
   try {
     return parse();
   } catch (cause) {
@@ -77,10 +95,7 @@ export function readAnswer<T>(call: Pick<HttpRequest, 'service' | 'url'>, parse:
     throw new ServiceError(
       'SERVICE_ANSWER_INVALID',
       `${call.service} at ${call.url} gave an unusable answer: ${cause.message}`,
-      {
-        cause,
-        hint: `is ${call.url} really ${call.service}? See the signing config in use with: hallmark trust show`,
-      },
+      { cause, hint: wrongUrlHint(call) },
     );
   }
 }
@@ -96,12 +111,12 @@ async function pause(http: Http, attempt: number, retryAfter: string | null): Pr
 }
 
 // One attempt with its redirects. Failures come back as values: the loop above decides what is tried again.
-async function attemptOnce(http: Http, call: HttpRequest): Promise<HttpAnswer | ServiceError> {
+async function attemptOnce(fetch: FetchLike, call: HttpRequest): Promise<HttpAnswer | ServiceError> {
   const signal = AbortSignal.timeout(call.timeoutMs);
   let { url } = call;
   for (let redirects = 0; ; redirects++) {
     try {
-      const response = await http.fetch(url, {
+      const response = await fetch(url, {
         method: call.method,
         redirect: 'manual',
         signal,
@@ -127,7 +142,7 @@ function redirectTarget(call: HttpRequest, from: string, response: Response, red
   const refuse = (problem: string): ServiceError =>
     new ServiceError('SERVICE_REFUSED', `${call.service} at ${call.url} answered ${response.status}: ${problem}`, {
       status: response.status,
-      hint: 'name the service by its final URL in the signing config',
+      hint: call.wrongUrlHint ?? 'name the service by its final URL in the signing config',
     });
   const location = response.headers.get('location');
   if (location === null || !URL.canParse(location, from)) throw refuse('a redirect to nowhere');
@@ -136,18 +151,21 @@ function redirectTarget(call: HttpRequest, from: string, response: Response, red
     throw refuse(`a redirect to another host, ${target.origin}, is not followed`);
   if (call.method === 'POST' && response.status !== 307 && response.status !== 308)
     throw refuse('a redirect that would turn the request into a GET is not followed');
-  if (redirects >= MAX_REDIRECTS) throw refuse(`more than ${MAX_REDIRECTS} redirects`);
+  const max = call.maxRedirects ?? MAX_REDIRECTS;
+  if (redirects >= max) throw refuse(`more than ${max} redirects are not followed`);
   return target.href;
 }
 
 async function readBounded(call: HttpRequest, response: Response): Promise<Uint8Array> {
+  // The page that comes with an error has no relation to the size of what was asked for.
+  const max = (response.ok ? call.maxBytes : undefined) ?? MAX_SERVICE_ANSWER_BYTES;
   const tooLarge = (): ServiceError =>
     new ServiceError(
       'SERVICE_ANSWER_INVALID',
-      `${call.service} at ${call.url} gave an answer of more than ${MAX_SERVICE_ANSWER_BYTES} bytes`,
-      { status: response.status },
+      `${call.service} at ${call.url} gave an answer of more than ${max} bytes`,
+      { status: response.status, hint: wrongUrlHint(call) },
     );
-  if (Number(response.headers.get('content-length') ?? 0) > MAX_SERVICE_ANSWER_BYTES) {
+  if (Number(response.headers.get('content-length') ?? 0) > max) {
     await response.body?.cancel();
     throw tooLarge();
   }
@@ -156,22 +174,18 @@ async function readBounded(call: HttpRequest, response: Response): Promise<Uint8
   // Leaving the loop by an error cancels the stream.
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
-    if (length > MAX_SERVICE_ANSWER_BYTES) throw tooLarge();
+    if (length > max) throw tooLarge();
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks, length));
 }
 
-function requireHttpUrl(url: string, service: string): void {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new ServiceError(
-      'SERVICE_UNREACHABLE',
-      `${service} has no usable URL: ${JSON.stringify(url.slice(0, 200))}`,
-      {
-        hint: 'correct the URL in the signing config: http:// or https://',
-      },
-    );
-  }
+function requireHttpUrl({ service, url, wrongUrlHint }: HttpRequest): void {
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return;
+  const problem = `${service} has no usable URL: ${JSON.stringify(url.slice(0, 200))}`;
+  throw new ServiceError('SERVICE_UNREACHABLE', problem, {
+    hint: wrongUrlHint ?? 'correct the URL in the signing config: http:// or https://',
+  });
 }
 
 function unreachable(call: HttpRequest, problem: string, cause: unknown): ServiceError {
@@ -203,10 +217,14 @@ function refusal(call: HttpRequest, answer: HttpAnswer, attempts: number): Servi
 function remedy(call: HttpRequest, status: number): string {
   if (status === 429) return `${call.service} limits how often it is asked; wait a little and run the command again`;
   if (status >= 500) return `${call.service} is in trouble; run the command again later or choose another with --trust`;
-  if (status === 404 || status === 405)
-    return `is ${call.url} really ${call.service}? See the signing config in use with: hallmark trust show`;
+  if (status === 404 || status === 405) return wrongUrlHint(call);
   if (status === 413) return 'the request is larger than the service takes';
   return 'the request was refused for what it says; trying again does not help';
+}
+
+function wrongUrlHint(call: CalledService): string {
+  const where = 'See the signing config in use with: hallmark trust show';
+  return call.wrongUrlHint ?? `is ${call.url} really ${call.service}? ${where}`;
 }
 
 /** What the service itself says about a refusal: `message` of gRPC gateways and Rekor, `error_description` of OAuth, or the plain text. */
