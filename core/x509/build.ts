@@ -90,8 +90,8 @@ export function tbsWithoutExtension(tbs: Uint8Array, extensionOid: string): Uint
     wrapper.end();
     const extensions: Uint8Array[] = [];
     while (!list.done) {
-      const { content, encoding } = list.element();
-      if (readOid(new DerReader(content)) === extensionOid) found = true;
+      const encoding = list.encoding(TAG.sequence);
+      if (readOid(new DerReader(encoding).sequence()) === extensionOid) found = true;
       else extensions.push(encoding);
     }
     if (extensions.length > 0) kept.push(explicit(3, element(TAG.sequence, ...extensions)));
