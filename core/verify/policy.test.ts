@@ -73,6 +73,20 @@ describe('rules by key', () => {
     expectRejected('KEY_MISMATCH', byKey('three', { keys: ['one', 'two'] }));
   });
 
+  test('what is wrong beside the key, where several are tried', () => {
+    const the = byKey('two', { keys: ['one', 'two'] });
+    const other = { digests: { sha256: sha256(serializeUtf8('other')) } };
+    expectRejected('PREDICATE_TYPE_UNEXPECTED', withOptions(the, { predicateType: PROVENANCE }));
+    expectRejected('KEY_MISMATCH', withOptions(the, { artifact: other }));
+    const { content } = the.bundle;
+    if (content.kind !== 'message') throw new Error('internal: no message');
+    const digest = { hash: 'sha256', digest: sha256(ARTIFACT) } as const;
+    expectRejected(
+      'DIGEST_MISMATCH',
+      withOptions(withBundle(the, { content: { ...content, digest } }), { artifact: other }),
+    );
+  });
+
   test("a hint that names another of the policy's keys", () => {
     const hint = serializeBase64(keyFingerprint(keyOf('two').publicKey));
     const the = byKey('one', { keys: ['one', 'two'] });

@@ -2,7 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
 import type { Statement } from '../dsse/statement.ts';
-import { VerificationError } from '../errors.ts';
+import { type ErrorCode, VerificationError } from '../errors.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type FulcioClaims, fulcioClaims } from '../x509/fulcio.ts';
@@ -59,21 +59,32 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBu
   const [only, ...others] = signers;
   if (only === undefined) throw new Error('internal: nobody can have signed');
   if (others.length === 0) return verifyAs(only, bundle, options);
+  const errors: VerificationError[] = [];
   for (const signer of signers) {
     try {
       return verifyAs(signer, bundle, options);
     } catch (error) {
-      // A signature by one of the keys says nothing to the others; what any of them verifies, and the policy refuses, is final.
+      // What the policy refuses is signed by this key.
       if (!(error instanceof VerificationError) || error.step === 'policy') throw error;
+      errors.push(error);
     }
   }
-  throw new VerificationError(
+  throw noKeyVerifies(errors);
+}
+
+/** The codes of a signature that is tried with another key than it was made with; that of the right key says more. */
+const OTHER_KEY: readonly ErrorCode[] = ['SIGNATURE_INVALID', 'LOG_ENTRY_MISMATCH', 'DIGEST_MISMATCH'];
+
+function noKeyVerifies(errors: readonly VerificationError[]): VerificationError {
+  const [first] = errors;
+  const telling = errors.find(({ code }) => !OTHER_KEY.includes(code));
+  if (telling !== undefined) return telling;
+  if (first?.code === 'DIGEST_MISMATCH' && errors.every(({ code }) => code === first.code)) return first;
+  return new VerificationError(
     'KEY_MISMATCH',
     'signature',
-    `verifies with none of the policy's ${signers.length} keys`,
-    {
-      evidence: 'verificationMaterial.publicKey',
-    },
+    `verifies with none of the policy's ${errors.length} keys`,
+    { evidence: 'verificationMaterial.publicKey' },
   );
 }
 
