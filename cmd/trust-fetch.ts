@@ -10,9 +10,10 @@ import { parseSigningConfig } from '../core/trust/signing-config.ts';
 import { parseTrustedRoot, requireWellFormed } from '../core/trust/trusted-root.ts';
 import { parseTrustedRoots } from '../core/trust/trusted-roots.ts';
 import { type TufStore, updateTuf } from '../core/trust/tuf/client.ts';
-import { type FetchLike, fetchFile } from '../core/trust/tuf/fetch.ts';
 import { parseRoot } from '../core/trust/tuf/metadata.ts';
+import { type Mirror, mirrorAt } from '../core/trust/tuf/mirror.ts';
 import type { Cli } from './cli.ts';
+import { httpOf } from './http.ts';
 import { requirePlainUrl } from './plain-url.ts';
 import {
   type InstanceMeta,
@@ -44,7 +45,7 @@ export function fingerprintOf(material: Material): string {
 export async function findRepository(cli: Cli, given: string): Promise<Material & { kind: 'tuf' }> {
   const url = requirePlainUrl(given, URL_HINT);
   for (const base of [url, `${url}/tuf`]) {
-    const root = await fetchFile(cli.fetch, base, '1.root.json', MAX_TUF_ROOT_BYTES);
+    const root = await mirrorAt(httpOf(cli), base)('1.root.json', MAX_TUF_ROOT_BYTES);
     if (root !== undefined) return { kind: 'tuf', url: base, root };
   }
   throw new TrustError('TUF_TARGET_INVALID', `no TUF repository at ${url}: neither 1.root.json nor tuf/1.root.json`, {
@@ -109,7 +110,7 @@ export interface Contents {
 /** Where and when material is got from: over the network, or from an export in the same form. */
 export interface Origin {
   readonly store: TufStore;
-  readonly fetch: FetchLike;
+  readonly mirror: (url: string) => Mirror;
   readonly now: Date;
 }
 
@@ -118,7 +119,13 @@ export async function fetchContents(material: Material, fingerprint: string, ori
   const meta = { ...NO_TUF, fingerprint, fetchedAt: origin.now };
   if (material.kind === 'files') return { meta, files: new Map([...material.files, [SOURCE, material.bytes]]) };
   const { url, root: trustedRootBytes } = material;
-  const { root, targets, files } = await updateTuf({ ...origin, url, trustedRootBytes, targets: TARGETS });
+  const { root, targets, files } = await updateTuf({
+    ...origin,
+    mirror: origin.mirror(url),
+    url,
+    trustedRootBytes,
+    targets: TARGETS,
+  });
   requireUsable(url, files);
   const tuf = { url, rootVersion: root.version, rootExpires: root.expires, targetsVersion: targets.version };
   return { meta: { ...meta, ...tuf }, files };

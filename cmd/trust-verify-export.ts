@@ -35,7 +35,7 @@ export async function verifyExported(exported: ExportedInstance, known: Instance
     write: (file, bytes) => tuf.set(file, bytes),
   };
   try {
-    const contents = await fetchContents(start, fingerprint, { store, fetch: mirrorOf(files), now: fetchedAt });
+    const contents = await fetchContents(start, fingerprint, { store, mirror: () => mirrorOf(files), now: fetchedAt });
     return { contents: known === undefined ? contents : continued(contents, known), tuf };
   } catch (cause) {
     if (!(cause instanceof HallmarkError)) throw cause;

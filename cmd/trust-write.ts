@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { StorageError, UsageError } from '../core/errors.ts';
 import { makeFolder, withLock, writeFileAtomic } from '../core/files.ts';
 import type { TufStore } from '../core/trust/tuf/client.ts';
+import { mirrorAt } from '../core/trust/tuf/mirror.ts';
 import type { Cli } from './cli.ts';
-import { type Contents, fetchContents, fingerprintOf, type Material, TARGETS } from './trust-fetch.ts';
+import { httpOf } from './http.ts';
+import { type Contents, fetchContents, fingerprintOf, type Material, type Origin, TARGETS } from './trust-fetch.ts';
 import {
   findInstance,
   type Instance,
@@ -34,11 +36,18 @@ export async function storeInstance(cli: Cli, name: string, material: Material):
       });
     }
     await replaceFolder(store, name, async (folder) => {
-      const origin = { store: storeOnDisk(folder), fetch: cli.fetch, now: cli.now() };
+      const origin = originFor(cli, folder);
       writeContents(folder, await fetchContents(material, fingerprintOf(material), origin));
     });
   });
 }
+
+// The network, with the metadata in the folder of an instance.
+const originFor = (cli: Cli, folder: string): Origin => ({
+  store: storeOnDisk(folder),
+  mirror: (url) => mirrorAt(httpOf(cli), url),
+  now: cli.now(),
+});
 
 /** Fetches what is new of an instance that came from a TUF repository; what is stored stays if anything is wrong. */
 export async function updateInstance(cli: Cli, { name, meta, read }: Instance): Promise<void> {
@@ -52,7 +61,7 @@ export async function updateInstance(cli: Cli, { name, meta, read }: Instance): 
   await withStore(cli, async (store) => {
     const folder = join(store, name);
     // Metadata is stored as soon as it is trusted, so that nothing that was seen can be taken back by the next update.
-    const origin = { store: storeOnDisk(folder), fetch: cli.fetch, now: cli.now() };
+    const origin = originFor(cli, folder);
     writeContents(folder, await fetchContents({ kind: 'tuf', url, root }, meta.fingerprint, origin));
   });
 }

@@ -2,22 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import { MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
-import { type FetchLike, type Http, type HttpRequest, parseJsonAnswer, request, requestOnce } from './client.ts';
+import { type FetchLike, type HttpRequest, parseJsonAnswer, request, requestOnce } from './client.ts';
 import { MAX_ATTEMPTS, MAX_DELAY_MS, retryDelay } from './retry.ts';
-
-const NOW = new Date('2026-11-20T12:00:00Z');
-
-/** Http whose sleeps are recorded, not slept; the highest jitter. */
-function fakeHttp(fetch: FetchLike): Http & { slept: number[] } {
-  const slept: number[] = [];
-  return {
-    fetch,
-    clock: () => NOW,
-    random: (n) => new Uint8Array(n).fill(0xff),
-    sleep: async (ms) => void slept.push(ms),
-    slept,
-  };
-}
+import { FAKE_NOW, fakeHttp } from './testing.ts';
 
 /** Answers one after the other; functions are called (to throw). */
 function answers(...list: (Response | (() => Response))[]): FetchLike & { calls: string[] } {
@@ -103,9 +90,9 @@ describe('retries', () => {
   });
 
   test('Retry-After of a day is cut', () => {
-    expect(retryDelay(1, '86400', NOW, () => 0)).toBe(MAX_DELAY_MS);
-    expect(retryDelay(1, 'soon', NOW, () => 0)).toBe(125);
-    expect(retryDelay(60, null, NOW, () => 0.999)).toBeLessThanOrEqual(MAX_DELAY_MS);
+    expect(retryDelay(1, '86400', FAKE_NOW, () => 0)).toBe(MAX_DELAY_MS);
+    expect(retryDelay(1, 'soon', FAKE_NOW, () => 0)).toBe(125);
+    expect(retryDelay(60, null, FAKE_NOW, () => 0.999)).toBeLessThanOrEqual(MAX_DELAY_MS);
   });
 
   test('an unreachable service says why', async () => {

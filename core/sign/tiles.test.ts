@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import type { Http } from '../http/client.ts';
+import { fakeHttp } from '../http/testing.ts';
 import { parseTilePath, TILE_WIDTH } from '../merkle/tile.ts';
 import { inclusionProof, leafHash, nodeHash, type ReadNode, verifyInclusion } from '../merkle/tree.ts';
 import { fetchInclusionProof } from './tiles.ts';
@@ -21,21 +22,16 @@ const readNode: ReadNode = (level, index) => levels[level]?.[Number(index)] as U
 
 /** A log's tiles behind fetch; `drop` says which partial tiles are gone. */
 function tileServer(change: (path: string) => Response | undefined = () => undefined): Http {
-  return {
-    clock: () => new Date(),
-    random: (n) => new Uint8Array(n),
-    sleep: async () => {},
-    fetch: async (url) => {
-      const path = new URL(url).pathname.replace('/api/v2/', '');
-      const changed = change(path);
-      if (changed !== undefined) return changed;
-      const tile = parseTilePath(path);
-      if (tile === undefined || tile.level === 'entries') return new Response('', { status: 404 });
-      const first = Number(tile.index) * TILE_WIDTH;
-      const hashes = (levels[tile.level * 8] ?? []).slice(first, first + tile.width);
-      return new Response(Buffer.concat(hashes));
-    },
-  };
+  return fakeHttp(async (url) => {
+    const path = new URL(url).pathname.replace('/api/v2/', '');
+    const changed = change(path);
+    if (changed !== undefined) return changed;
+    const tile = parseTilePath(path);
+    if (tile === undefined || tile.level === 'entries') return new Response('', { status: 404 });
+    const first = Number(tile.index) * TILE_WIDTH;
+    const hashes = (levels[tile.level * 8] ?? []).slice(first, first + tile.width);
+    return new Response(Buffer.concat(hashes));
+  });
 }
 
 const URL_BASE = 'https://log.example/api/v2';

@@ -53,7 +53,7 @@ describe('rejections', () => {
 });
 
 describe('mirrorOf', () => {
-  const fetch = mirrorOf(
+  const mirror = mirrorOf(
     instance('a', { '2.root.json': 'r', 'snapshot.json': 's', 'targets.json': 't', 'a.b.json': 'a' }).files,
   );
   test.each([
@@ -64,10 +64,14 @@ describe('mirrorOf', () => {
     [`targets/${'0'.repeat(64)}.a.b.json`, 'a'],
     [`targets/${'0'.repeat(128)}.a.b.json`, 'a'],
     ['targets/a.b.json', 'a'],
-  ])('%s', async (path, text) => expect(await (await fetch(`https://a.test/tuf/${path}`)).text()).toBe(text));
+  ])('%s', async (path, text) => expect(await mirror(path, 1)).toEqual(serializeUtf8(text)));
 
   test.each(['3.root.json', 'root.json', 'timestamp.json', `targets/${'0'.repeat(64)}.b.json`])(
     'not there: %s',
-    async (path) => expect((await fetch(`https://a.test/tuf/${path}`)).status).toBe(404),
+    async (path) => expect(await mirror(path, 1)).toBeUndefined(),
   );
+
+  test('a file that is larger than the client allows', async () => {
+    await expect(mirror('snapshot.json', 0)).rejects.toThrow(expect.objectContaining({ code: 'TRUST_EXPORT_INVALID' }));
+  });
 });

@@ -5,7 +5,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { InputError } from '../errors.ts';
 import { MAX_TRUST_EXPORT_FILES, MAX_TRUST_FILE_BYTES, MAX_TRUST_INSTANCES } from '../limits.ts';
 import { serializeTime } from './fields.ts';
-import type { FetchLike } from './tuf/fetch.ts';
+import type { Mirror } from './tuf/mirror.ts';
 import { isPlainName } from './tuf/names.ts';
 
 /** One instance in an export. All of it is a claim until its TUF metadata, or its fingerprint, is verified. */
@@ -89,13 +89,14 @@ function parseInstance(fields: Fields): ExportedInstance {
  * The files of an export as the mirror that they came from, for the TUF client. It finds them under the mirror's names: with
  * their version or hash in front. The client compares those itself.
  */
-export function mirrorOf(files: ReadonlyMap<string, Uint8Array>): FetchLike {
-  return async (url) => {
-    const name = new URL(url).pathname.split('/').at(-1) ?? '';
+export function mirrorOf(files: ReadonlyMap<string, Uint8Array>): Mirror {
+  return async (path, max) => {
+    const name = path.split('/').at(-1) ?? '';
     const plain = /^[0-9]+\.root\.json$/.test(name)
       ? name
       : name.replace(/^(?:[0-9]+\.(?=(?:snapshot|targets)\.json$)|(?:[0-9a-f]{64}|[0-9a-f]{128})\.)/, '');
     const bytes = files.get(plain);
-    return bytes === undefined ? new Response(null, { status: 404 }) : new Response(Uint8Array.from(bytes));
+    if (bytes !== undefined && bytes.length > max) throw new InputError(CODE, `${plain} has more than ${max} bytes`);
+    return bytes;
   };
 }

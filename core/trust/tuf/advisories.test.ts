@@ -1,12 +1,13 @@
 // One test for each class of past advisories about TUF clients (go-tuf, python-tuf and their kin), by its identifier.
+
 import { describe, expect, test } from 'bun:test';
 import { serializeHex, serializeUtf8 } from '../../bytes/bytes.ts';
 import type { Json } from '../../bytes/json.ts';
 import { sign } from '../../crypto/private-key.ts';
 import { HallmarkError } from '../../errors.ts';
+import type { FetchLike } from '../../http/client.ts';
 import { MAX_TUF_LIST, MAX_TUF_TIMESTAMP_BYTES } from '../../limits.ts';
 import { canonicalizeTufJson } from './canonical-json.ts';
-import type { FetchLike } from './fetch.ts';
 import { serializeTufKey } from './keys.ts';
 import {
   FUTURE,

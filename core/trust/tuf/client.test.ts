@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { serializeUtf8 } from '../../bytes/bytes.ts';
 import type { Json } from '../../bytes/json.ts';
 import { sharedPath } from '../../bytes/shared-data.ts';
+import type { FetchLike } from '../../http/client.ts';
 import { MAX_TUF_ROOT_ROTATIONS, MAX_TUF_TIMESTAMP_BYTES } from '../../limits.ts';
-import { updateTuf } from './client.ts';
-import type { FetchLike } from './fetch.ts';
 import { publishRepository } from './repository.ts';
 import {
   type Files,
@@ -344,13 +343,18 @@ describe('transport', () => {
   });
   test('server error is not "no more roots"', () =>
     reject(update(repository(), { fetch: answering(500) }), 'SERVICE_REFUSED'));
+  test('server error that passes is none', async () => {
+    const files = repository();
+    let failures = 2;
+    const fetch: FetchLike = async (url) => (failures-- > 0 ? new Response(null, { status: 502 }) : mirror(files)(url));
+    expect((await update(files, { fetch })).files.size).toBe(1);
+  });
   test('unreachable', async () => {
     const fetch: FetchLike = () => Promise.reject(new Error('ECONNREFUSED'));
     await reject(update(repository(), { fetch }), 'SERVICE_UNREACHABLE');
   });
   test('URL that is not http(s)', async () => {
     const fetch = answering(404);
-    const options = { trustedRootBytes: rootFile({}), store: memory(), fetch, now: NOW, targets: [] };
-    await reject(updateTuf({ ...options, url: 'file:///etc' }), 'SERVICE_UNREACHABLE');
+    await reject(update(repository(), { fetch, url: 'file:///etc' }), 'SERVICE_UNREACHABLE');
   });
 });

@@ -7,7 +7,6 @@ import {
   MAX_TUF_ROOT_ROTATIONS,
   MAX_TUF_TIMESTAMP_BYTES,
 } from '../../limits.ts';
-import { type FetchLike, fetchFile } from './fetch.ts';
 import {
   type Metadata,
   type MetaFile,
@@ -22,6 +21,7 @@ import {
   type Timestamp,
   verifyMetadata,
 } from './metadata.ts';
+import type { Mirror } from './mirror.ts';
 import { isPlainName } from './names.ts';
 
 /** Where trusted metadata is kept between updates. The names are those of `StoredName`, never anything from outside. */
@@ -34,12 +34,13 @@ export interface TufStore {
 export type StoredName = 'root.json' | 'timestamp.json' | 'snapshot.json' | 'targets.json' | `${number}.root.json`;
 
 export interface TufOptions {
-  /** The mirror: below it lie `timestamp.json` and `targets/`. */
+  /** Has `timestamp.json` and the folder `targets`. */
+  readonly mirror: Mirror;
+  /** What errors call the mirror. */
   readonly url: string;
   /** The root to start from if the store holds none. Whoever calls vouches for it. */
   readonly trustedRootBytes: Uint8Array;
   readonly store: TufStore;
-  readonly fetch: FetchLike;
   readonly now: Date;
   /** Names of the targets to get; those that the repository does not list are left out of the result. */
   readonly targets: readonly string[];
@@ -92,11 +93,11 @@ function trustedRoot({ store, trustedRootBytes }: TufOptions): Metadata<Root> {
 }
 
 /** §5.3.2 to §5.3.10: one version at a time, each signed by the one before and by itself. */
-async function updateRoot({ store, fetch, url }: TufOptions, trusted: Metadata<Root>): Promise<Metadata<Root>> {
+async function updateRoot({ store, mirror }: TufOptions, trusted: Metadata<Root>): Promise<Metadata<Root>> {
   let current = trusted;
   for (let steps = 0; ; steps++) {
     const version = current.signed.version + 1;
-    const bytes = await fetchFile(fetch, url, `${version}.root.json`, MAX_TUF_ROOT_BYTES);
+    const bytes = await mirror(`${version}.root.json`, MAX_TUF_ROOT_BYTES);
     if (bytes === undefined) return current;
     if (steps >= MAX_TUF_ROOT_ROTATIONS) {
       throw new TrustError('TUF_ROLLBACK', `more than ${MAX_TUF_ROOT_ROTATIONS} new TUF roots in one update`, {
@@ -193,8 +194,8 @@ async function fetchTarget(options: TufOptions, root: Root, name: string, target
   return bytes;
 }
 
-async function fetchMetadata({ fetch, url }: TufOptions, path: string, max: number): Promise<Uint8Array> {
-  const bytes = await fetchFile(fetch, url, path, max);
+async function fetchMetadata({ mirror, url }: TufOptions, path: string, max: number): Promise<Uint8Array> {
+  const bytes = await mirror(path, max);
   if (bytes !== undefined) return bytes;
   throw new ServiceError('SERVICE_ANSWER_INVALID', `the TUF repository at ${url} lacks ${path}`, {
     hint: 'is it the URL of a TUF repository, and is it complete?',

@@ -4,10 +4,12 @@ import type { Json } from '../../bytes/json.ts';
 import { sha256 } from '../../crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../../crypto/private-key.ts';
 import type { ErrorCode } from '../../errors.ts';
+import type { FetchLike } from '../../http/client.ts';
+import { fakeHttp } from '../../http/testing.ts';
 import { canonicalizeTufJson } from './canonical-json.ts';
 import { type TufStore, type TufUpdate, updateTuf } from './client.ts';
-import type { FetchLike } from './fetch.ts';
 import { serializeTufKey } from './keys.ts';
+import { mirrorAt } from './mirror.ts';
 
 // Test only: repositories whose every part can be wrong by itself, and a client for them.
 
@@ -118,14 +120,16 @@ interface Run {
   targets?: string[];
   now?: Date;
   fetch?: FetchLike;
+  url?: string;
 }
 
 export function update(
   files: Files,
-  { store = memory(), root, targets = ['a.json'], now = NOW, fetch }: Run = {},
+  { store = memory(), root, targets = ['a.json'], now = NOW, fetch, url = URL_BASE }: Run = {},
 ): Promise<TufUpdate> {
   const trustedRootBytes = root ?? (files.get('1.root.json') as Uint8Array);
-  return updateTuf({ url: URL_BASE, trustedRootBytes, store, fetch: fetch ?? mirror(files), now, targets });
+  const http = fakeHttp(fetch ?? mirror(files), now);
+  return updateTuf({ mirror: mirrorAt(http, url), url, trustedRootBytes, store, now, targets });
 }
 
 export const reject = async (run: Promise<unknown>, code: ErrorCode): Promise<void> => {
