@@ -87,6 +87,20 @@ describe('parseTrustedRoot', () => {
     expect([weak.tlogs.length, weak.ctlogs.length]).toEqual([1, 1]);
   });
 
+  // Dropping them all would read as "this instance runs no log", and signatures without any log entry would be accepted.
+  test.each(['tlogs', 'ctlogs'])('%s whose algorithms are all unknown do not count as none', (kind) => {
+    const unknown = (member: 'keyDetails' | 'hashAlgorithm') =>
+      broken((json) => {
+        for (const log of json[kind]) {
+          if (member === 'keyDetails') log.publicKey.keyDetails = 'PKIX_ML_DSA_65';
+          else log.hashAlgorithm = 'SHA3_256';
+        }
+      });
+    reject(unknown('keyDetails'));
+    reject(unknown('hashAlgorithm'));
+    expect(broken((json) => (json[kind] = []))()).toMatchObject({ [kind]: [] });
+  });
+
   test.each([
     ['no media type', (json: Document) => delete json.mediaType],
     ['media type of something else', (json: Document) => (json.mediaType = 'application/json')],

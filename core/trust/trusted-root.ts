@@ -46,8 +46,9 @@ const CODE = 'TRUSTED_ROOT_INVALID';
 
 /**
  * Parses trusted_root.json. Members that are not known are passed over, for the file is authentic and may be newer than
- * this program; so are logs whose algorithm is not supported, which can vouch for nothing here. Keys and certificates
- * are parsed when they are first used: TRUSTED_ROOT_INVALID, from the getter, if they are not well-formed.
+ * this program; so are logs whose algorithm is not supported, which can vouch for nothing here, as long as another log of
+ * their kind is. Keys and certificates are parsed when they are first used: TRUSTED_ROOT_INVALID, from the getter, if they
+ * are not well-formed.
  */
 export function parseTrustedRoot(bytes: Uint8Array): TrustedRoot {
   return parseTrustedRootJson(parseJson(bytes), '');
@@ -64,9 +65,9 @@ export function parseTrustedRootJson(json: Json | undefined, path: string): Trus
   }
   const list = (key: string): Fields[] => fields.objects(key, MAX_TRUST_INSTANCES);
   return {
-    tlogs: list('tlogs').flatMap(parseLog),
+    tlogs: parseLogs(fields, 'tlogs'),
     certificateAuthorities: list('certificateAuthorities').map(parseAuthority),
-    ctlogs: list('ctlogs').flatMap(parseLog),
+    ctlogs: parseLogs(fields, 'ctlogs'),
     timestampAuthorities: list('timestampAuthorities').map(parseAuthority),
   };
 }
@@ -75,6 +76,15 @@ export function parseTrustedRootJson(json: Json | undefined, path: string): Trus
 export function requireWellFormed(root: TrustedRoot): void {
   for (const log of [...root.tlogs, ...root.ctlogs]) void log.publicKey;
   for (const authority of [...root.certificateAuthorities, ...root.timestampAuthorities]) void authority.chain;
+}
+
+// A file without logs of a kind says that none is needed. One whose logs are all unknown here says the opposite.
+function parseLogs(fields: Fields, kind: 'tlogs' | 'ctlogs'): LogInstance[] {
+  const listed = fields.objects(kind, MAX_TRUST_INSTANCES);
+  const logs = listed.flatMap(parseLog);
+  if (listed.length > 0 && logs.length === 0)
+    throw fields.fail(kind, 'no log has an algorithm that is supported; use a newer version of Hallmark');
+  return logs;
 }
 
 function parseLog(fields: Fields): LogInstance[] {
