@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test';
 import { createHash, randomBytes } from 'node:crypto';
 import { generateKey, type PrivateKey } from '../core/crypto/private-key.ts';
+import type { Peer } from '../core/http/front-end.ts';
 import type { Reach } from './dev-issuer/access.ts';
 import { createDevIssuer, type DevIssuer } from './dev-issuer.ts';
-import type { Peer } from './http.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
 import { issuerTable } from './issuers.ts';
 import { verifyIdentityToken } from './token.ts';

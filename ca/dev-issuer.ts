@@ -4,6 +4,7 @@ import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError } from '../core/errors.ts';
+import { type Handle, jsonResponse, mediaType, methodNotAllowed, readBody } from '../core/http/front-end.ts';
 import { MAX_FORM_BYTES } from '../core/limits.ts';
 import { type Reach, refuseAccess } from './dev-issuer/access.ts';
 import { authorize, CODE_LIFETIME_MS, type CodeFlow, type PendingCode, redeemCode } from './dev-issuer/code-flow.ts';
@@ -29,7 +30,6 @@ import {
 } from './dev-issuer/oauth.ts';
 import { devicePage } from './dev-issuer/pages.ts';
 import { isEmailAddress } from './email.ts';
-import { type Handle, jsonResponse, mediaType, methodNotAllowed, readBody } from './http.ts';
 import type { Issuer } from './issuers.ts';
 
 /** Codes and devices waiting at once: more than a test suite starts, and a bound on memory. */

@@ -3,12 +3,12 @@ import { parseJson } from '../core/bytes/json.ts';
 import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError, InputError } from '../core/errors.ts';
+import { type Handle, jsonResponse, mediaType, readBody } from '../core/http/front-end.ts';
 import { MAX_TIMESTAMP_REQUEST_BYTES } from '../core/limits.ts';
 import { serializeTimestampResponse } from '../core/timestamp/issue.ts';
 import { parseTimestampRequest, type TimestampRequest } from '../core/timestamp/request.ts';
 import { type Certificate, serializeCertificatePem } from '../core/x509/certificate.ts';
 import { requireChainOf } from './chain.ts';
-import { type Handle, jsonResponse, mediaType, readBody } from './http.ts';
 import { randomSerialNumber } from './profile.ts';
 
 /** The policy that every timestamp is made under: Sigstore's. */

@@ -2,13 +2,14 @@ import { equal, parseBase64, parseDecimal, serializeBase64 } from '../core/bytes
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
+import { jsonResponse } from '../core/http/front-end.ts';
 import { MAX_CHAIN_CERTIFICATES, MAX_CT_ENTRIES, MAX_CT_REQUEST_BYTES, MAX_LOG_SIZE } from '../core/limits.ts';
 import { leafHash } from '../core/merkle/tree.ts';
 import { isSignedWith } from '../core/x509/algorithms.ts';
 import { type Certificate, parseCertificate } from '../core/x509/certificate.ts';
 import { isPrecertificate, serializeDigitallySigned, treeHeadSignedData } from './ct-entry.ts';
 import { submitToCtLog } from './ct-log.ts';
-import { createDispatcher, jsonAnswer, jsonInteger, Refusal, type Route, readBody } from './http.ts';
+import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
 
 export interface CtOptions {
@@ -24,7 +25,7 @@ export interface CtOptions {
 export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions) {
   /** §4.1 add-chain, §4.2 add-pre-chain. */
   async function addChain(request: Request, wantPrecertificate: boolean): Promise<Response> {
-    const body = parseJson(await readBody(request, MAX_CT_REQUEST_BYTES));
+    const body = parseJson(await requireBody(request, MAX_CT_REQUEST_BYTES));
     const fields = new Fields(body, '', 'FIELD_INVALID');
     const chain = fields.array('chain', MAX_CHAIN_CERTIFICATES).map((item) => {
       if (typeof item !== 'string') throw fields.fail('chain', 'expected strings');
@@ -36,7 +37,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
       throw new Refusal(400, wantPrecertificate ? 'not a precertificate' : 'a precertificate belongs to add-pre-chain');
     }
     const sct = await submitToCtLog(log, key, clock, certificate, requireChainToRoot(chain, roots));
-    return jsonAnswer(200, {
+    return jsonResponse(200, {
       sct_version: 0,
       id: serializeBase64(sct.logId),
       timestamp: jsonInteger(sct.timestamp),
@@ -50,7 +51,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
     const { treeSize, rootHash } = log.head();
     const timestamp = BigInt(clock().getTime());
     const signature = sign(key, treeHeadSignedData(timestamp, treeSize, rootHash));
-    return jsonAnswer(200, {
+    return jsonResponse(200, {
       tree_size: jsonInteger(treeSize),
       timestamp: jsonInteger(timestamp),
       sha256_root_hash: serializeBase64(rootHash),
@@ -65,7 +66,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
     if (first > second || second > log.head().treeSize)
       throw new Refusal(400, 'first <= second <= tree size is required');
     const path = await log.consistencyPath(first, second);
-    return jsonAnswer(200, { consistency: path.map(serializeBase64) });
+    return jsonResponse(200, { consistency: path.map(serializeBase64) });
   }
 
   /** §4.5. */
@@ -79,7 +80,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
       throw new Refusal(404, 'no such entry in this tree');
     }
     const path = await log.inclusionPath(index, treeSize);
-    return jsonAnswer(200, { leaf_index: jsonInteger(index), audit_path: path.map(serializeBase64) });
+    return jsonResponse(200, { leaf_index: jsonInteger(index), audit_path: path.map(serializeBase64) });
   }
 
   /** §4.6: both ends are included; the answer may be shorter than asked for. */
@@ -90,7 +91,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
       throw new Refusal(400, 'start <= end, start < tree size is required');
     const last = end - start >= BigInt(MAX_CT_ENTRIES) ? start + BigInt(MAX_CT_ENTRIES) - 1n : end;
     const entries = await log.entries(start, last + 1n);
-    return jsonAnswer(200, {
+    return jsonResponse(200, {
       entries: entries.map(({ body, extra }) => ({
         leaf_input: serializeBase64(body),
         extra_data: serializeBase64(extra ?? new Uint8Array(0)),
@@ -106,7 +107,7 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
     const entry = await log.entry(index);
     if (!entry) throw new Error('internal: an entry below the tree size is absent');
     const path = await log.inclusionPath(index, treeSize);
-    return jsonAnswer(200, {
+    return jsonResponse(200, {
       leaf_input: serializeBase64(entry.body),
       extra_data: serializeBase64(entry.extra ?? new Uint8Array(0)),
       audit_path: path.map(serializeBase64),
@@ -133,11 +134,11 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
     get('get-entries', getEntries),
     get('get-entry-and-proof', getEntryAndProof),
     // §4.7.
-    get('get-roots', () => jsonAnswer(200, { certificates: roots.map((root) => serializeBase64(root.der)) })),
+    get('get-roots', () => jsonResponse(200, { certificates: roots.map((root) => serializeBase64(root.der)) })),
   ];
   return createDispatcher(
     routes,
-    (status, message, headers) => jsonAnswer(status, { error_message: message, success: false }, headers),
+    (status, message, headers) => jsonResponse(status, { error_message: message, success: false }, headers),
     onFault,
   );
 }

@@ -1,11 +1,5 @@
-import type { Json } from '../core/bytes/json.ts';
 import { InputError, StorageError } from '../core/errors.ts';
-
-/** Who sent a request. */
-export interface Peer {
-  readonly address: string;
-  readonly loopback: boolean;
-}
+import { readBody } from '../core/http/front-end.ts';
 
 /** A request answered with an HTTP error: the message goes to the client as it is. */
 export class Refusal extends Error {
@@ -77,35 +71,12 @@ async function answer(
 }
 
 /** The whole body, at most `max` bytes; 413 beyond, 400 if the client broke off. */
-export async function readBody(request: Request, max: number): Promise<Uint8Array> {
-  const tooLarge = () => new Refusal(413, `the request is larger than ${max} bytes`);
-  const brokenOff = () => new Refusal(400, 'the request ended early');
-  const announced = request.headers.get('content-length');
-  if (announced !== null) {
-    if (Number(announced) > max) throw tooLarge();
-    const body = await request.arrayBuffer().catch(() => {
-      throw brokenOff();
-    });
-    if (body.byteLength > max) throw tooLarge();
-    return new Uint8Array(body);
-  }
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const part of request.body ?? []) {
-      length += part.length;
-      if (length > max) break;
-      parts.push(part);
-    }
-  } catch {
-    throw brokenOff();
-  }
-  if (length > max) throw tooLarge();
-  return Buffer.concat(parts);
-}
-
-export function jsonAnswer(status: number, body: Json, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/json', ...headers } });
+export async function requireBody(request: Request, max: number): Promise<Uint8Array> {
+  const body = await readBody(request, max).catch(() => {
+    throw new Refusal(400, 'the request ended early');
+  });
+  if (body === undefined) throw new Refusal(413, `the request is larger than ${max} bytes`);
+  return body;
 }
 
 /** Hands a value that fits a JSON number to JSON: indexes and sizes of a log stay far below 2^53. */

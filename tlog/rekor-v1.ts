@@ -5,10 +5,11 @@ import { type Json, parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
+import { jsonResponse } from '../core/http/front-end.ts';
 import { MAX_LOG_REQUEST_BYTES, MAX_LOG_SIZE, MAX_LOOKUP_REQUEST_BYTES, MAX_RETRIEVE_ENTRIES } from '../core/limits.ts';
 import { leafHash } from '../core/merkle/tree.ts';
 import { parseEntryId, serializeEntryId } from './entry-id.ts';
-import { createDispatcher, jsonAnswer, jsonInteger, Refusal, type Route, readBody } from './http.ts';
+import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
 import { requireProposal } from './proposal-v1.ts';
@@ -28,7 +29,7 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
-    const { body, searchKeys } = requireProposal(parseJson(await readBody(request, MAX_LOG_REQUEST_BYTES)));
+    const { body, searchKeys } = requireProposal(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
     const appended = await log.append({ body, searchKeys });
     const id = serializeEntryId(treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
@@ -38,7 +39,7 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
       });
     }
     const entry = logEntry(appended.index, { body, time: appended.integratedTime }, appended);
-    return jsonAnswer(201, entry, { ETag: id, Location: location });
+    return jsonResponse(201, entry, { ETag: id, Location: location });
   }
 
   /** GET /api/v1/log/entries?logIndex=N */
@@ -46,19 +47,19 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
     const index = decimal(url, 'logIndex');
     if (index === undefined) throw new Refusal(422, 'logIndex in query is required');
     const found = await entryAt(index);
-    return found ? jsonAnswer(200, found) : notFound();
+    return found ? jsonResponse(200, found) : notFound();
   }
 
   /** GET /api/v1/log/entries/{id} */
   async function getEntryById(id: string): Promise<Response> {
     const index = await indexOfId(id);
     const found = index === undefined ? undefined : await entryAt(index);
-    return found ? jsonAnswer(200, found) : notFound();
+    return found ? jsonResponse(200, found) : notFound();
   }
 
   /** POST /api/v1/log/entries/retrieve: what is not found is left out. */
   async function retrieveEntries(request: Request): Promise<Response> {
-    const fields = new Fields(parseJson(await readBody(request, MAX_LOG_REQUEST_BYTES)), '', 'FIELD_INVALID');
+    const fields = new Fields(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)), '', 'FIELD_INVALID');
     const ids = fields.array('entryUUIDs', Number.MAX_SAFE_INTEGER);
     const indexes = fields.array('logIndexes', Number.MAX_SAFE_INTEGER);
     const proposals = fields.array('entries', Number.MAX_SAFE_INTEGER);
@@ -83,13 +84,13 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
       const entry = index === undefined ? undefined : await entryAt(index);
       if (entry) found.push(entry);
     }
-    return jsonAnswer(200, found);
+    return jsonResponse(200, found);
   }
 
   /** GET /api/v1/log */
   function getLogInfo(): Response {
     const { treeSize, rootHash, checkpoint } = log.head();
-    return jsonAnswer(200, {
+    return jsonResponse(200, {
       rootHash: serializeHex(rootHash),
       treeSize: jsonInteger(treeSize),
       signedTreeHead: checkpoint,
@@ -119,18 +120,18 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
       throw new Refusal(400, `lastSize requested ${last} is greater than current tree size ${treeSize}`);
     }
     const hashes = await log.consistencyPath(first, last);
-    return jsonAnswer(200, { rootHash: serializeHex(rootHash), hashes: hashes.map(serializeHex) });
+    return jsonResponse(200, { rootHash: serializeHex(rootHash), hashes: hashes.map(serializeHex) });
   }
 
   /** POST /api/v1/index/retrieve */
   async function retrieveIndex(request: Request): Promise<Response> {
-    const query = parseJson(await readBody(request, MAX_LOOKUP_REQUEST_BYTES));
+    const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES));
     const ids: string[] = [];
     for (const index of await searchIndex(log, query)) {
       const entry = await log.entry(index);
       if (entry) ids.push(serializeEntryId(treeId, leafHash(entry.body)));
     }
-    return jsonAnswer(200, ids);
+    return jsonResponse(200, ids);
   }
 
   async function indexOfId(text: string): Promise<bigint | undefined> {
@@ -194,7 +195,7 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
   ];
   return createDispatcher(
     routes,
-    (status, message, headers) => jsonAnswer(status, { code: status, message }, headers),
+    (status, message, headers) => jsonResponse(status, { code: status, message }, headers),
     onFault,
   );
 }

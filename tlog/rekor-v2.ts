@@ -1,7 +1,8 @@
 import { serializeBase64 } from '../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
+import { jsonResponse } from '../core/http/front-end.ts';
 import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
-import { createDispatcher, jsonAnswer, type Route, readBody } from './http.ts';
+import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
 import { requireProposalV2 } from './proposal-v2.ts';
 import { tileRoutes } from './tile-routes.ts';
@@ -19,8 +20,8 @@ export interface RekorV2Options {
  */
 export function createRekorV2({ log, logId, onFault }: RekorV2Options) {
   async function createEntry(request: Request): Promise<Response> {
-    const body = requireProposalV2(parseJson(await readBody(request, MAX_LOG_REQUEST_BYTES)));
-    return jsonAnswer(201, transparencyLogEntry(await log.append({ body }), logId));
+    const body = requireProposalV2(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
+    return jsonResponse(201, transparencyLogEntry(await log.append({ body }), logId));
   }
   const routes: Route[] = [
     { method: 'POST', path: /^\/api\/v2\/log\/entries$/, answer: createEntry },
@@ -53,5 +54,5 @@ const GRPC_CODES: Readonly<Record<number, number>> = { 400: 3, 404: 5, 405: 12, 
 
 /** google.rpc.Status in JSON. */
 function errorAnswer(status: number, message: string, headers: Readonly<Record<string, string>>): Response {
-  return jsonAnswer(status, { code: GRPC_CODES[status] ?? 2, message, details: [] }, headers);
+  return jsonResponse(status, { code: GRPC_CODES[status] ?? 2, message, details: [] }, headers);
 }

@@ -1,4 +1,4 @@
-import { jsonResponse, type Peer } from '../http.ts';
+import { jsonResponse, type Peer } from '../../core/http/front-end.ts';
 
 /** Who may use a development issuer: processes of this computer, or everybody who reaches it, as whom they like. */
 export type Reach = 'loopback' | 'dangerously-everyone';

@@ -1,5 +1,5 @@
+import { jsonResponse } from '../../core/http/front-end.ts';
 import { isEmailAddress } from '../email.ts';
-import { jsonResponse } from '../http.ts';
 import type { ExpiringMap } from './expiring-map.ts';
 import { NO_STORE, OAuthError, type Parameters, requireChallenge, requireClient, requireVerifier } from './oauth.ts';
 import { devicePage, messagePage } from './pages.ts';

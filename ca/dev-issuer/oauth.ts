@@ -1,7 +1,7 @@
 import { parseUtf8, serializeBase64Url, serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { digest } from '../../core/crypto/hash.ts';
+import { jsonResponse, mediaType, readBody } from '../../core/http/front-end.ts';
 import { MAX_FORM_BYTES } from '../../core/limits.ts';
-import { jsonResponse, mediaType, readBody } from '../http.ts';
 
 /** The one client: public, so its ID is no secret. It is also the audience of every token. */
 export const CLIENT_ID = 'sigstore';

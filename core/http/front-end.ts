@@ -1,4 +1,4 @@
-import type { Json } from '../core/bytes/json.ts';
+import type { Json } from '../bytes/json.ts';
 
 /** Who sent a request, as the listener saw it: never taken from a header. */
 export interface Peer {
@@ -9,10 +9,14 @@ export interface Peer {
 /** A front end: undefined means that the path is not one of its own. */
 export type Handle = (request: Request, url: URL, peer: Peer) => Promise<Response> | Response | undefined;
 
-/** The body, or undefined if it is larger than `max` bytes. */
+/** The body, or undefined if it is larger than `max` bytes. Throws if the client breaks off. */
 export async function readBody(request: Request, max: number): Promise<Uint8Array | undefined> {
-  const declared = request.headers.get('content-length');
-  if (declared !== null && Number(declared) > max) return undefined;
+  const announced = request.headers.get('content-length');
+  if (announced !== null) {
+    if (Number(announced) > max) return undefined;
+    const body = new Uint8Array(await request.arrayBuffer());
+    return body.length > max ? undefined : body;
+  }
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
@@ -29,7 +33,7 @@ export function mediaType(request: Request): string {
   return type.trim().toLowerCase();
 }
 
-export function jsonResponse(status: number, body: Json, headers: Record<string, string> = {}): Response {
+export function jsonResponse(status: number, body: Json, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
 }
 
