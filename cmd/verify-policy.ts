@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { parsePublicKeyPem } from '../core/crypto/public-key.ts';
 import { HallmarkError, parseNamed, UsageError, VerificationError } from '../core/errors.ts';
+import { readFileBounded } from '../core/files.ts';
+import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
+import { parseRegistryKeys } from '../core/trust/registry-keys.ts';
 import { type ExpectedIdentity, IdentityMismatchError, type IdentityPolicy } from '../core/verify/identity.ts';
 import { exactly, glob, type Matcher } from '../core/verify/matcher.ts';
 import { parsePattern } from '../core/verify/pattern.ts';
 import { type ClaimRequirement, parseClaimName } from '../core/verify/policy-claims.ts';
 import type { PinPolicy } from '../core/verify/policy-pin.ts';
 import { parsePreset, presetOf } from '../core/verify/presets.ts';
-import type { KeyPolicy, Policy } from '../core/verify/signer.ts';
+import type { KeyPolicy, Policy, RegistryPolicy } from '../core/verify/signer.ts';
 import { shellWord } from './report.ts';
 
 /** One of several values of a flag; `order` is its place among all the flags that come in pairs. */
@@ -30,6 +33,7 @@ export interface PolicyFlags {
   readonly lock?: string;
   readonly lockName?: string;
   readonly key?: string;
+  readonly registryKeys?: string;
 }
 
 type PairedFlag = Extract<keyof PolicyFlags, `certificate${string}`>;
@@ -86,7 +90,8 @@ export function signerOptions(command: Command): Command {
       several,
     )
     .option('--policy <file>', 'instead of all these: a policy in JSON or YAML, see docs/policy.md')
-    .option('--key <ref>', 'instead of an identity: the public key, a PEM file or env://VARIABLE');
+    .option('--key <ref>', 'instead of an identity: the public key, a PEM file or env://VARIABLE')
+    .option('--registry-keys <file>', "instead of an identity: a registry's keys for attestations, as npm's keys.json");
 }
 
 /**
@@ -116,6 +121,7 @@ export async function statedPolicy(
   const given = [
     ...(identities === undefined ? [] : ['an identity']),
     ...(flags.key === undefined ? [] : ['--key']),
+    ...(flags.registryKeys === undefined ? [] : ['--registry-keys']),
     ...(flags.policy === undefined ? [] : ['--policy']),
   ];
   if (given.length > 1) {
@@ -125,6 +131,7 @@ export async function statedPolicy(
   }
   if (identities !== undefined) return identities;
   if (flags.key !== undefined) return keyPolicy(flags.key);
+  if (flags.registryKeys !== undefined) return registryPolicy(flags.registryKeys);
   if (flags.policy === undefined) return undefined;
   // Loaded only for a policy in a file.
   const { readPolicy } = await import('./policy-file.ts');
@@ -208,6 +215,15 @@ async function keyPolicy(reference: string): Promise<KeyPolicy> {
   const pem = readKeyText(reference);
   return {
     key: parseNamed(`public key ${reference}`, 'give a public key in PEM', () => parsePublicKeyPem(pem)),
+  };
+}
+
+function registryPolicy(path: string): RegistryPolicy {
+  const bytes = readFileBounded(path, MAX_TRUST_FILE_BYTES, 'registry keys');
+  return {
+    registryKeys: parseNamed(`registry keys ${path}`, 'give the keys.json of the registry', () =>
+      parseRegistryKeys(bytes),
+    ),
   };
 }
 

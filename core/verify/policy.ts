@@ -36,6 +36,11 @@ export function requirePolicy(
       return { identity: undefined, rule: undefined };
     throw new VerificationError('KEY_MISMATCH', 'identity', 'not signed with the given key');
   }
+  if ('registryKeys' in policy) {
+    if (signer.kind === 'key' && policy.registryKeys.some(({ key }) => equal(key.spki, signer.key.spki)))
+      return { identity: undefined, rule: undefined };
+    throw new VerificationError('KEY_MISMATCH', 'identity', 'not signed with a key of the registry');
+  }
   if (signer.kind === 'certificate') return { identity: requireIdentity(signer.certificate, policy), rule: undefined };
   throw new VerificationError('KEY_MISMATCH', 'identity', 'signed with a key, which proves no identity');
 }

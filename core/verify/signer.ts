@@ -2,6 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { equal, serializeBase64 } from '../bytes/bytes.ts';
 import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
 import { VerificationError } from '../errors.ts';
+import { type RegistryKey, requireRegistryKey } from '../trust/registry-keys.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import type { Validity } from '../x509/validity.ts';
 import type { Artifact } from './artifact.ts';
@@ -9,14 +10,22 @@ import type { IdentityPolicy } from './identity.ts';
 import { type PinPolicy, requirePinnedKey } from './policy-pin.ts';
 import { keysOf, type RulePolicy } from './policy-rule.ts';
 
+/** What npm's key list calls keys that sign attestations. */
+const ATTESTATIONS = 'npm:attestations';
+
 /** The signature has to be by this key. `validFor`: when it was in use, for keys that are published with a period. */
 export interface KeyPolicy {
   readonly key: PublicKey;
   readonly validFor?: Validity;
 }
 
+/** The signature has to be by the one of a registry's keys for attestations that the bundle's hint names. */
+export interface RegistryPolicy {
+  readonly registryKeys: readonly RegistryKey[];
+}
+
 /** Whose signature is wanted, and what else is required of it. */
-export type Policy = IdentityPolicy | KeyPolicy | RulePolicy | PinPolicy;
+export type Policy = IdentityPolicy | KeyPolicy | RegistryPolicy | RulePolicy | PinPolicy;
 
 /** Whose signature it has to be: one of the policy's keys, or the holder of the bundle's certificate, unverified as yet. */
 export type Signer =
@@ -30,10 +39,10 @@ export type Signer =
 export function possibleSigners(bundle: Bundle, policy: Policy, artifact: Artifact): Signer[] {
   const { material } = bundle;
   if (material.kind === 'publicKey') return keySigners(material.hint, policy, artifact);
-  if ('key' in policy) {
+  if ('key' in policy || 'registryKeys' in policy) {
     throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a certificate, not with the given key', {
       evidence: 'verificationMaterial',
-      hint: 'verify with --certificate-identity and --certificate-oidc-issuer instead of --key',
+      hint: 'verify with --certificate-identity and --certificate-oidc-issuer instead of a key',
     });
   }
   const [leaf, ...issuers] = material.certificates.map((der) => parseCertificate(der));
@@ -44,6 +53,10 @@ export function possibleSigners(bundle: Bundle, policy: Policy, artifact: Artifa
 
 function keySigners(hint: string, policy: Policy, artifact: Artifact): Signer[] {
   if ('key' in policy) return [{ kind: 'key', ...policy }];
+  if ('registryKeys' in policy) {
+    const { key, validFor } = requireRegistryKey(policy.registryKeys, hint, ATTESTATIONS);
+    return [{ kind: 'key', key, validFor }];
+  }
   if ('pins' in policy) return [{ kind: 'key', key: requirePinnedKey(policy, artifact) }];
   const keys = 'rules' in policy ? keysOf(policy) : [];
   if (keys.length === 0) {
