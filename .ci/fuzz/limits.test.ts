@@ -8,7 +8,7 @@ import { serializeBundle } from '../../core/bundle/bundle.ts';
 import { sharedPath } from '../../core/bytes/shared-data.ts';
 import { generateKey, streamSigner } from '../../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../../core/crypto/public-key.ts';
-import { keySigned } from '../../core/verify/cases.ts';
+import { keySigned } from '../../core/verify/testing-cases.ts';
 import type { Run } from './measure.ts';
 
 const binary = process.env['HALLMARK_BINARY'] ?? join(import.meta.dir, '../../dist/hallmark');

@@ -15,7 +15,7 @@ import type { SigningServices } from '../../core/sign/services.ts';
 import { signArtifact, signStatement } from '../../core/sign/sign.ts';
 import { identitySigner, keySigner, type Signer } from '../../core/sign/signer.ts';
 import { parseTrustedRoot, type TrustedRoot } from '../../core/trust/trusted-root.ts';
-import { wholeArtifact } from '../../core/verify/corpus.ts';
+import { wholeArtifact } from '../../core/verify/testing-corpus.ts';
 import type { VerifyOptions } from '../../core/verify/verify.ts';
 import { createStack } from '../../server.ts';
 

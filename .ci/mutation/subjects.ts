@@ -4,8 +4,8 @@ import { type Bundle, parseBundle, serializeBundle } from '../../core/bundle/bun
 import { serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../../core/bytes/json.ts';
 import { HallmarkError } from '../../core/errors.ts';
-import { SAMPLES } from '../../core/verify/cases.ts';
-import { digestOnly, NOW, publicSamples, sampleNamed } from '../../core/verify/corpus.ts';
+import { SAMPLES } from '../../core/verify/testing-cases.ts';
+import { digestOnly, NOW, publicSamples, sampleNamed } from '../../core/verify/testing-corpus.ts';
 import { type VerifyOptions, verifyBundle } from '../../core/verify/verify.ts';
 import type { OwnBundle } from './own-stack.ts';
 

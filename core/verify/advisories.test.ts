@@ -16,6 +16,8 @@ import { serializeTimestampResponse } from '../timestamp/issue.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import { issue, issueAuthority, leafExtensions, NOON } from '../x509/testing.ts';
+import { requireIdentity } from './identity.ts';
+import { parsePattern } from './pattern.ts';
 import {
   type Case,
   caseOf,
@@ -28,11 +30,9 @@ import {
   withEntry,
   withOptions,
   withRoot,
-} from './cases.ts';
-import { exactly, wholeArtifact } from './corpus.ts';
-import { requireIdentity } from './identity.ts';
-import { ownEntry, ownLog } from './own-log.ts';
-import { parsePattern } from './pattern.ts';
+} from './testing-cases.ts';
+import { exactly, wholeArtifact } from './testing-corpus.ts';
+import { ownEntry, ownLog } from './testing-own-log.ts';
 
 const bytes = new TextEncoder();
 const ARTIFACT = bytes.encode('artifact');

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { parseBundle } from '../bundle/bundle.ts';
 import { HallmarkError } from '../errors.ts';
 import type { Artifact } from './artifact.ts';
-import { conformanceSamples, digestOnly, NOW, publicSamples, type Sample, wholeArtifact } from './corpus.ts';
+import { conformanceSamples, digestOnly, NOW, publicSamples, type Sample, wholeArtifact } from './testing-corpus.ts';
 import { type VerifiedBundle, verifyBundle } from './verify.ts';
 
 const CONFORMANCE = conformanceSamples();

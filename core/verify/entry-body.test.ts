@@ -5,8 +5,8 @@ import { digest, sha256 } from '../crypto/hash.ts';
 import { generateKey, sign } from '../crypto/private-key.ts';
 import { serializePublicKeyPem } from '../crypto/public-key.ts';
 import { preAuthEncoding } from '../dsse/envelope.ts';
-import { type Case, expectRejected, keyAttested, keySigned, verify, withBundle, withRoot } from './cases.ts';
-import { ownEntry, ownLog } from './own-log.ts';
+import { type Case, expectRejected, keyAttested, keySigned, verify, withBundle, withRoot } from './testing-cases.ts';
+import { ownEntry, ownLog } from './testing-own-log.ts';
 
 const KEY = generateKey('p256');
 const LOG = generateKey('p256');

@@ -7,8 +7,8 @@ import type { Json } from '../bytes/json.ts';
 import { HallmarkError } from '../errors.ts';
 import { parseTimestampResponse } from '../timestamp/response.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
-import { SAMPLES } from './cases.ts';
-import { digestOnly, NOW, publicSamples, type Sample, sampleNamed } from './corpus.ts';
+import { SAMPLES } from './testing-cases.ts';
+import { digestOnly, NOW, publicSamples, type Sample, sampleNamed } from './testing-corpus.ts';
 import { verifyBundle } from './verify.ts';
 
 /** Every n-th byte of a long field is changed. */

@@ -5,12 +5,12 @@ import type { Statement } from '../dsse/statement.ts';
 import type { VerificationErrorCode } from '../errors.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { errorOf, keyOf } from '../x509/testing.ts';
-import { caseOf, expectRejected, keySigned, SAMPLES, verify, withOptions } from './cases.ts';
 import { identitiesOf } from './identity.ts';
 import { exactly } from './matcher.ts';
 import { parsePins, serializePins } from './policy-lock.ts';
 import { changedPin, type Pin, pinnedIdentity, requirePinned } from './policy-pin.ts';
 import { certificateOf, GITHUB_ACTIONS, workflowCertificate } from './testing.ts';
+import { caseOf, expectRejected, keySigned, SAMPLES, verify, withOptions } from './testing-cases.ts';
 
 const PROVENANCE = {
   type: 'https://in-toto.io/Statement/v1',

@@ -5,6 +5,10 @@ import { sha256 } from '../crypto/hash.ts';
 import { keyFingerprint } from '../crypto/public-key.ts';
 import { serializeStatement } from '../dsse/statement.ts';
 import { errorOf, keyOf } from '../x509/testing.ts';
+import { parsePolicy } from './policy-file.ts';
+import { PolicyMismatchError, type Rule, type RulePolicy, requireRule } from './policy-rule.ts';
+import type { Signer } from './signer.ts';
+import { GITHUB_ACTIONS, workflowCertificate } from './testing.ts';
 import {
   type Case,
   caseOf,
@@ -15,11 +19,7 @@ import {
   verify,
   withBundle,
   withOptions,
-} from './cases.ts';
-import { parsePolicy } from './policy-file.ts';
-import { PolicyMismatchError, type Rule, type RulePolicy, requireRule } from './policy-rule.ts';
-import type { Signer } from './signer.ts';
-import { GITHUB_ACTIONS, workflowCertificate } from './testing.ts';
+} from './testing-cases.ts';
 
 const ARTIFACT = serializeUtf8('artifact');
 const PROVENANCE = 'https://slsa.dev/provenance/v1';

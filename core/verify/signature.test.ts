@@ -7,8 +7,8 @@ import { digest, sha256 } from '../crypto/hash.ts';
 import { generateKey, type PrivateKey, sign, streamSigner } from '../crypto/private-key.ts';
 import { parsePublicKey } from '../crypto/public-key.ts';
 import { requiredHashes } from './artifact.ts';
-import { type Case, expectRejected, keyAttested, keySigned, verify, withBundle, withOptions } from './cases.ts';
-import { digestOnly, NOW, publicSamples } from './corpus.ts';
+import { type Case, expectRejected, keyAttested, keySigned, verify, withBundle, withOptions } from './testing-cases.ts';
+import { digestOnly, NOW, publicSamples } from './testing-corpus.ts';
 import { verifyBundle } from './verify.ts';
 
 const ARTIFACT = serializeUtf8('artifact');

@@ -4,7 +4,7 @@ import { type PrivateKey, sign } from '../crypto/private-key.ts';
 import { preAuthEncoding } from '../dsse/envelope.ts';
 import { VerificationError, type VerificationErrorCode } from '../errors.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
-import { conformanceSamples, NOW, parsedBundle, sampleNamed, wholeArtifact } from './corpus.ts';
+import { conformanceSamples, NOW, parsedBundle, sampleNamed, wholeArtifact } from './testing-corpus.ts';
 import { type VerifiedBundle, type VerifyOptions, verifyBundle } from './verify.ts';
 
 /*
