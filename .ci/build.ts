@@ -1,5 +1,6 @@
-// Compiles dist/hallmark: one executable, minified, with bytecode. A default compiled binary reads bunfig.toml, .env,
-// tsconfig.json and package.json from the directory it is run in; a verifier runs inside hostile ones, so all four are off.
+// Compiles dist/hallmark: one executable, minified, with bytecode, in parts that are read when they are imported. A default
+// compiled binary reads bunfig.toml, .env, tsconfig.json and package.json from the directory it is run in; a verifier runs
+// inside hostile ones, so all four are off.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
@@ -25,6 +26,8 @@ const build = Bun.spawnSync(
     '--compile',
     '--minify',
     '--bytecode',
+    '--splitting',
+    '--format=esm',
     // In chunks, so that a command loads its own code alone; and compiled to machine code late, for most commands end
     // before that pays (what runs long calls Bun.unsafe.setJITPolicy(1)).
     '--format=esm',

@@ -1,5 +1,4 @@
-import { writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
+import { fstatSync, writeSync } from 'node:fs';
 import type { Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
 import type { FetchLike } from '../core/http/client.ts';
@@ -29,22 +28,39 @@ export interface Cli {
 
 /** The real process. */
 export function processCli(): Cli {
-  const colour = isatty(2) && readEnv('NO_COLOR') === undefined && readEnv('TERM') !== 'dumb';
+  const wantsColour = (): boolean => readEnv('NO_COLOR') === undefined && readEnv('TERM') !== 'dumb' && isTerminal(2);
   const say = (text: string): void => writeAll(2, `${text}\n`);
   return {
     env: readEnv,
     now: () => new Date(),
-    interactive: isatty(0) && isatty(2) && readEnv('CI') === undefined,
-    outIsTerminal: isatty(1),
-    colour,
+    get interactive() {
+      return readEnv('CI') === undefined && isTerminal(0) && isTerminal(2);
+    },
+    get outIsTerminal() {
+      return isTerminal(1);
+    },
+    get colour() {
+      return wantsColour();
+    },
     out: (text) => writeAll(1, text),
     say,
-    warn: (text) => say(`${colour ? '\u001b[33mwarning:\u001b[0m' : 'warning:'} ${text}`),
+    warn: (text) => say(`${wantsColour() ? '\u001b[33mwarning:\u001b[0m' : 'warning:'} ${text}`),
     fetch: async (url, init) => {
       const { fetch } = await import('undici');
       return (await fetch(url, init as never)) as unknown as Response;
     },
   };
+}
+
+// A pipe or a file, as in scripts, is told without the module for terminals, which brings sockets and streams along.
+function isTerminal(fd: number): boolean {
+  try {
+    if (!fstatSync(fd).isCharacterDevice()) return false;
+  } catch {
+    return false;
+  }
+  const { isatty } = require('node:tty') as typeof import('node:tty');
+  return isatty(fd);
 }
 
 // Synchronous, so that nothing is lost when the process ends right after. A pipe that is full answers EAGAIN.

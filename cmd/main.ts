@@ -39,7 +39,10 @@ Examples:
     );
   const called = argv.find((word) => !word.startsWith('-'));
   const named = called === 'help' ? argv[argv.indexOf(called) + 1] : called;
+  // The other commands only matter to help and to who mistypes one.
+  const known = called !== undefined && Object.hasOwn(COMMANDS, called);
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    if (known && name !== called) continue;
     program.addCommand(name === named ? inherit((await load())(cli), program) : new Command(name).description(summary));
   }
   try {
