@@ -55,7 +55,7 @@ ${Object.entries(FOREIGN_FORMATS)
 A single bundle is named after FILE, so that verify finds it beside the artifact; several are numbered.
 
 Examples:
-  curl https://registry.npmjs.org/-/npm/v1/attestations/sigstore@1.0.0 | hallmark convert - --output-dir .
+  curl $REGISTRY/-/npm/v1/attestations/sigstore@1.0.0 | hallmark convert - --output-dir .
   hallmark convert pkg-1.0-py3-none-any.whl.publish.attestation
   hallmark convert attestations.jsonl --output-dir bundles
   hallmark convert rekor-bundle.json --signature app.sig --certificate app.pem -o app${BUNDLE_SUFFIX}
