@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { InputError, parseNamed, UsageError, VerificationError } from '../core/errors.ts';
@@ -51,13 +51,23 @@ export function isFolder(reference: string): boolean {
   }
 }
 
-// Links to files are followed, links to folders are not: they may lead in circles.
+// Links to files are followed, links to folders are not: they may lead in circles, which the runtime's own walk runs into.
 function filesWithin(folder: string): string[] {
+  const files: string[] = [];
+  const open = [folder];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const entry of entriesOf(at)) {
+      const path = join(at, entry.name);
+      if (entry.isDirectory()) open.push(path);
+      else if (entry.isFile() || (entry.isSymbolicLink() && !isFolder(path))) files.push(path);
+    }
+  }
+  return files.sort();
+}
+
+function entriesOf(folder: string): Dirent[] {
   try {
-    return readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() || (entry.isSymbolicLink() && !isFolder(join(entry.parentPath, entry.name))))
-      .map(({ parentPath, name }) => join(parentPath, name))
-      .sort();
+    return readdirSync(folder, { withFileTypes: true });
   } catch (cause) {
     throw new InputError('INPUT_UNREADABLE', `folder ${folder} cannot be read: ${(cause as Error).message}`, {
       cause,
