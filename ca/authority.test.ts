@@ -10,10 +10,11 @@ import { fulcioClaims } from '../core/x509/fulcio.ts';
 import { subjectAlternativeNames } from '../core/x509/names.ts';
 import { OID } from '../core/x509/oids.ts';
 import { parseSctList, verifyEmbeddedScts } from '../core/x509/sct.ts';
+import { loadPeculiarX509 } from '../core/x509/testing.ts';
 import { createCertificateAuthority } from './authority.ts';
 import { createCaChain } from './chain.ts';
 import { type Issuer, issuerTable } from './issuers.ts';
-import { loadPeculiarX509, memoryCtLog, random, signToken } from './testing.ts';
+import { memoryCtLog, random, signToken } from './testing.ts';
 
 const NOW = new Date('2026-03-01T12:00:00.750Z');
 const SECONDS = Math.floor(NOW.getTime() / 1000);

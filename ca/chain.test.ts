@@ -5,8 +5,9 @@ import { type Certificate, KEY_USAGE } from '../core/x509/certificate.ts';
 import { verifyChain } from '../core/x509/chain.ts';
 import { commonName, organization } from '../core/x509/names.ts';
 import { OID } from '../core/x509/oids.ts';
+import { loadPeculiarX509 } from '../core/x509/testing.ts';
 import { createCaChain, createTsaChain, requireChainOf } from './chain.ts';
-import { loadPeculiarX509, random } from './testing.ts';
+import { random } from './testing.ts';
 
 const NOW = new Date('2026-03-01T12:00:00.750Z');
 const rootKey = generateKey('p256');

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HallmarkError } from '../core/errors.ts';
+import { errorOf } from '../core/testing.ts';
 import { openKeyStore } from './key-store.ts';
 
 let folder: string;
@@ -12,16 +12,6 @@ beforeEach(() => {
   directory = join(folder, 'data', 'keys');
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function failure(run: () => unknown): HallmarkError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof HallmarkError) return error;
-    throw error;
-  }
-  throw new Error('nothing thrown');
-}
 
 describe('key store', () => {
   test('makes a key once, readable by nobody else', () => {
@@ -58,13 +48,13 @@ describe('key store', () => {
       store.loadOrCreate('ca', 'p256');
       const path = join(directory, 'ca.pem');
       chmodSync(path, mode);
-      const error = failure(() => store.loadOrCreate('ca', 'p256'));
+      const error = errorOf(() => store.loadOrCreate('ca', 'p256'));
       expect([error.code, error.hint]).toEqual(['KEY_FILE_EXPOSED', `chmod 600 ${path}`]);
     });
   test('refuses a key of another kind instead of replacing it', () => {
     const store = openKeyStore(directory);
     store.loadOrCreate('ca', 'p256');
-    expect(failure(() => store.loadOrCreate('ca', 'ed25519')).code).toBe('KEY_UNSUPPORTED');
+    expect(errorOf(() => store.loadOrCreate('ca', 'ed25519')).code).toBe('KEY_UNSUPPORTED');
     expect(store.loadOrCreate('ca', 'p256').publicKey.kind).toBe('p256');
   });
   test('refuses a damaged key file and shows nothing of it', () => {
@@ -73,13 +63,13 @@ describe('key store', () => {
     const path = join(directory, 'ca.pem');
     const damaged = readFileSync(path, 'utf8').replace('MI', 'XX');
     writeFileSync(path, damaged);
-    const error = failure(() => store.loadOrCreate('ca', 'p256'));
+    const error = errorOf(() => store.loadOrCreate('ca', 'p256'));
     expect(error.code).toBe('KEY_INVALID');
     expect(`${error.message} ${error.hint} ${Bun.inspect(error)}`).not.toContain(damaged.split('\n')[1] as string);
     expect(readFileSync(path, 'utf8')).toBe(damaged);
   });
   test('a folder that cannot be made is named', () => {
     writeFileSync(join(folder, 'data'), '');
-    expect(failure(() => openKeyStore(directory)).code).toBe('FILE_UNWRITABLE');
+    expect(errorOf(() => openKeyStore(directory)).code).toBe('FILE_UNWRITABLE');
   });
 });

@@ -44,10 +44,3 @@ export function memoryCtLog(clock: () => Date): { ctLog: CtLog; logKey: CtLogKey
     },
   };
 }
-
-/** The X.509 library that ours is held against. Its injection container asks for a reflection API that it then makes no use of. */
-export async function loadPeculiarX509(): Promise<typeof import('@peculiar/x509')> {
-  const nothing = (): undefined => undefined;
-  Object.assign(Reflect, { getMetadata: nothing, getOwnMetadata: nothing, defineMetadata: nothing });
-  return await import('@peculiar/x509');
-}

@@ -2,9 +2,10 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HallmarkError } from '../core/errors.ts';
+import type { HallmarkError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import type { IdentityToken } from '../core/sign/identity-token.ts';
+import { rejectionOf } from '../core/testing.ts';
 import { type AmbientContext, findProvider } from './ambient.ts';
 import { httpOf } from './http.ts';
 import { type IdentityFlags, identityTokenSource } from './identity.ts';
@@ -34,15 +35,6 @@ function find(options: {
   return identityTokenSource(cli, flags, httpOf(cli), () => undefined)();
 }
 
-async function failure(promise: Promise<unknown>): Promise<HallmarkError> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error;
-}
-
 describe('--identity-token', () => {
   test('takes a token', async () => {
     expect((await find({ flags: { identityToken: token() } })).tokenSubject).toBe('u');
@@ -60,12 +52,12 @@ describe('--identity-token', () => {
   });
 
   test('that names a missing file says so', async () => {
-    expect((await failure(find({ flags: { identityToken: join(directory, 'none') } }))).code).toBe('INPUT_MISSING');
+    expect((await rejectionOf(find({ flags: { identityToken: join(directory, 'none') } }))).code).toBe('INPUT_MISSING');
   });
 
   test('that has expired is refused without a request', async () => {
     const identityToken = token({ exp: NOW.getTime() / 1000 });
-    expect((await failure(find({ flags: { identityToken } }))).code).toBe('IDENTITY_TOKEN_EXPIRED');
+    expect((await rejectionOf(find({ flags: { identityToken } }))).code).toBe('IDENTITY_TOKEN_EXPIRED');
   });
 });
 
@@ -115,7 +107,7 @@ describe('ambient tokens', () => {
   });
 
   test('CircleCI with its own audience is refused, with the way to get another', async () => {
-    const error = await failure(find({ env: { CIRCLE_OIDC_TOKEN: token({ aud: 'org-id' }) } }));
+    const error = await rejectionOf(find({ env: { CIRCLE_OIDC_TOKEN: token({ aud: 'org-id' }) } }));
     expect(error.code).toBe('IDENTITY_TOKEN_INVALID');
     expect(error.hint).toContain('circleci run oidc get');
   });
@@ -157,7 +149,7 @@ describe('ambient tokens', () => {
 
 describe('without a terminal and without a token', () => {
   const missing = async (env: Record<string, string>): Promise<HallmarkError> => {
-    const error = await failure(find({ env }));
+    const error = await rejectionOf(find({ env }));
     expect(error.code).toBe('IDENTITY_TOKEN_MISSING');
     return error;
   };
@@ -176,7 +168,7 @@ describe('without a terminal and without a token', () => {
 
   test('--oidc-disable-ambient-providers leaves the environment alone', async () => {
     const env = { SIGSTORE_ID_TOKEN: token() };
-    const error = await failure(find({ env, flags: { oidcDisableAmbientProviders: true } }));
+    const error = await rejectionOf(find({ env, flags: { oidcDisableAmbientProviders: true } }));
     expect(error.code).toBe('IDENTITY_TOKEN_MISSING');
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, parsePrivateKey, serializePrivateKey } from '../core/crypto/private-key.ts';
 import { parsePublicKeyPem, serializePublicKeyPem } from '../core/crypto/public-key.ts';
-import { HallmarkError } from '../core/errors.ts';
+import { rejectionOf } from '../core/testing.ts';
 import { keyCommand } from './key.ts';
 import { fakeCli } from './testing.ts';
 
@@ -28,14 +28,7 @@ async function run(...args: string[]): Promise<string> {
   return cli.printed.out;
 }
 
-async function code(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error.code;
-}
+const code = async (promise: Promise<unknown>): Promise<string> => (await rejectionOf(promise)).code;
 
 const read = (path: string): string => readFileSync(path, 'utf8');
 

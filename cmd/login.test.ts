@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
-import { HallmarkError } from '../core/errors.ts';
 import type { Http } from '../core/http/client.ts';
+import { rejectionOf } from '../core/testing.ts';
 import { loginWithDevice } from './device-login.ts';
 import { loginWithBrowser } from './login.ts';
 import { fetchEndpoints, type LoginContext } from './oidc.ts';
@@ -85,15 +85,6 @@ function fakeIssuer(flaws: FakeIssuer = {}) {
   return { login, browse, state };
 }
 
-async function failure(promise: Promise<unknown>): Promise<HallmarkError> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error;
-}
-
 async function browserLogin(flaws: FakeIssuer = {}) {
   const { login, browse, state } = fakeIssuer(flaws);
   const endpoints = await fetchEndpoints(login.http, ISSUER);
@@ -123,7 +114,7 @@ describe('browser login', () => {
   for (const [flaw, [flaws, message]] of Object.entries(rejected)) {
     test(`refuses ${flaw}`, async () => {
       const { promise } = await browserLogin(flaws);
-      const error = await failure(promise);
+      const error = await rejectionOf(promise);
       expect(error.code).toBe('LOGIN_FAILED');
       expect(error.message).toMatch(message);
     });
@@ -131,7 +122,7 @@ describe('browser login', () => {
 
   test('sends no code to the issuer when the state is wrong', async () => {
     const { promise, state } = await browserLogin({ callback: (p) => p.set('state', 'x') });
-    await failure(promise);
+    await rejectionOf(promise);
     expect(state.tokenRequests).toBe(0);
   });
 
@@ -143,18 +134,18 @@ describe('browser login', () => {
       state.challenge = 'somebody else';
       return true;
     };
-    expect((await failure(loginWithBrowser(login, endpoints, swapped, 2000))).message).toContain('PKCE mismatch');
+    expect((await rejectionOf(loginWithBrowser(login, endpoints, swapped, 2000))).message).toContain('PKCE mismatch');
   });
 
   test('refuses an expired token', async () => {
     const { promise } = await browserLogin({ claims: { exp: NOW.getTime() / 1000 } });
-    expect((await failure(promise)).code).toBe('IDENTITY_TOKEN_EXPIRED');
+    expect((await rejectionOf(promise)).code).toBe('IDENTITY_TOKEN_EXPIRED');
   });
 
   test('ends when nobody logs in', async () => {
     const { login } = fakeIssuer();
     const endpoints = await fetchEndpoints(login.http, ISSUER);
-    const error = await failure(loginWithBrowser(login, endpoints, () => false, 10));
+    const error = await rejectionOf(loginWithBrowser(login, endpoints, () => false, 10));
     expect(error.message).toContain('nobody logged in');
   });
 });
@@ -162,17 +153,17 @@ describe('browser login', () => {
 describe('discovery', () => {
   test('refuses a document that speaks for another issuer', async () => {
     const { login } = fakeIssuer({ discovery: { issuer: 'https://evil.example' } });
-    expect((await failure(fetchEndpoints(login.http, ISSUER))).code).toBe('SERVICE_ANSWER_INVALID');
+    expect((await rejectionOf(fetchEndpoints(login.http, ISSUER))).code).toBe('SERVICE_ANSWER_INVALID');
   });
 
   test('refuses an issuer without PKCE', async () => {
     const { login } = fakeIssuer({ discovery: { code_challenge_methods_supported: ['plain'] } });
-    expect((await failure(fetchEndpoints(login.http, ISSUER))).message).toContain('S256');
+    expect((await rejectionOf(fetchEndpoints(login.http, ISSUER))).message).toContain('S256');
   });
 
   test('refuses an endpoint on plain http', async () => {
     const { login } = fakeIssuer({ discovery: { token_endpoint: 'http://issuer.example/token' } });
-    expect((await failure(fetchEndpoints(login.http, ISSUER))).message).toContain('not https');
+    expect((await rejectionOf(fetchEndpoints(login.http, ISSUER))).message).toContain('not https');
   });
 });
 
@@ -187,7 +178,7 @@ describe('device login', () => {
 
   test('ends when it is denied', async () => {
     const { login } = fakeIssuer({ pending: ['access_denied'] });
-    const error = await failure(loginWithDevice(login, await fetchEndpoints(login.http, ISSUER)));
+    const error = await rejectionOf(loginWithDevice(login, await fetchEndpoints(login.http, ISSUER)));
     expect(error.message).toContain('access_denied');
   });
 });

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { errorOf } from '../core/testing.ts';
 import { parseClaimName } from '../core/verify/policy-claims.ts';
-import { errorOf } from '../core/x509/testing.ts';
 import { readPolicy } from './policy-file.ts';
 
 const documentation = readFileSync(join(import.meta.dir, '../docs/policy.md'), 'utf8');

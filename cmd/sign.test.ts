@@ -7,6 +7,7 @@ import { generateKey, serializePrivateKey } from '../core/crypto/private-key.ts'
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { HallmarkError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
+import { rejectionOf } from '../core/testing.ts';
 import { createStack, type Stack } from '../server.ts';
 import { attestCommand } from './attest.ts';
 import { httpOf } from './http.ts';
@@ -75,16 +76,8 @@ async function run(make: typeof signCommand, ...args: string[]): Promise<{ out: 
 const sign = (...args: string[]) => run(signCommand, ...args);
 const attest = (...args: string[]) => run(attestCommand, ...args);
 
-async function failure(
-  promise: Promise<unknown>,
-): Promise<HallmarkError & { printed: { out: string; err: string[] } }> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error as never;
-}
+const failure = async (promise: Promise<unknown>) =>
+  (await rejectionOf(promise)) as HallmarkError & { printed: { out: string; err: string[] } };
 
 const verify = (path: string, ...more: string[]) =>
   run(

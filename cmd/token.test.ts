@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test';
 import { createDevIssuer } from '../ca/dev-issuer.ts';
 import { generateRsaKey } from '../core/crypto/private-key.ts';
-import { HallmarkError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import { parseIdentityToken } from '../core/sign/identity-token.ts';
+import { rejectionOf } from '../core/testing.ts';
 import { fakeCli } from './testing.ts';
 import { tokenCommand } from './token.ts';
 
@@ -30,14 +30,7 @@ async function run(fetcher: FetchLike, outIsTerminal: boolean, ...args: string[]
   return cli.printed.out;
 }
 
-async function code(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error.code;
-}
+const code = async (promise: Promise<unknown>): Promise<string> => (await rejectionOf(promise)).code;
 
 test('the token is of the email, and ends in a newline only on a terminal', async () => {
   const piped = await run(fetch, false, '--issuer', ISSUER, '--email', 'a@b.example');

@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HallmarkError } from './errors.ts';
 import { acquireLock, makeFolder, readFileBounded, withLock, writeFileAtomic } from './files.ts';
+import { errorOf } from './testing.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'hallmark-files-'));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -24,16 +24,6 @@ beforeEach(() => {
   dir = mkdtempSync(join(base, 'case-'));
 });
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-function failure(run: () => unknown): HallmarkError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof HallmarkError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 describe('readFileBounded', () => {
   test('reads a file of exactly the allowed size', () => {
@@ -56,12 +46,12 @@ describe('readFileBounded', () => {
   });
 
   test('missing file: INPUT_MISSING with a remedy', () => {
-    const error = failure(() => readFileBounded(join(dir, 'none'), 10, 'bundle'));
+    const error = errorOf(() => readFileBounded(join(dir, 'none'), 10, 'bundle'));
     expect(error.code).toBe('INPUT_MISSING');
     expect(error.message).toContain('bundle');
     expect(error.hint).toBe(`there is no none in ${realpathSync(dir)}`);
-    expect(failure(() => readFileBounded(join(dir, 'none'), 10, 'key', 'make one')).hint).toEndWith('\nmake one');
-    expect(failure(() => readFileBounded(join(dir, 'none', 'f'), 10, 'key')).hint).toContain('there is no folder');
+    expect(errorOf(() => readFileBounded(join(dir, 'none'), 10, 'key', 'make one')).hint).toEndWith('\nmake one');
+    expect(errorOf(() => readFileBounded(join(dir, 'none', 'f'), 10, 'key')).hint).toContain('there is no folder');
   });
 
   test.each([
@@ -72,7 +62,7 @@ describe('readFileBounded', () => {
     ['release.pem', 'release.key'],
   ])('missing file with a name much like that of %s: it is named', (there, wanted) => {
     writeFileSync(join(dir, there), '');
-    const error = failure(() => readFileBounded(join(dir, wanted), 10, 'key'));
+    const error = errorOf(() => readFileBounded(join(dir, wanted), 10, 'key'));
     expect(error.hint).toBe(`did you mean ${join(dir, there)}?`);
   });
   test.each([
@@ -80,20 +70,20 @@ describe('readFileBounded', () => {
     ['a.txt', 'b.txt'],
   ])('missing file with a name unlike that of %s', (there, wanted) => {
     writeFileSync(join(dir, there), '');
-    expect(failure(() => readFileBounded(join(dir, wanted), 10, 'key')).hint).not.toContain(there);
+    expect(errorOf(() => readFileBounded(join(dir, wanted), 10, 'key')).hint).not.toContain(there);
   });
 
   test('a folder in place of a file: INPUT_UNREADABLE', () => {
-    expect(failure(() => readFileBounded(dir, 10, 'bundle')).code).toBe('INPUT_UNREADABLE');
+    expect(errorOf(() => readFileBounded(dir, 10, 'bundle')).code).toBe('INPUT_UNREADABLE');
   });
 
   test('one byte too many: INPUT_TOO_LARGE', () => {
     writeFileSync(join(dir, 'f'), 'abcd');
-    expect(failure(() => readFileBounded(join(dir, 'f'), 3, 'bundle')).code).toBe('INPUT_TOO_LARGE');
+    expect(errorOf(() => readFileBounded(join(dir, 'f'), 3, 'bundle')).code).toBe('INPUT_TOO_LARGE');
   });
 
   test('endless device: INPUT_TOO_LARGE instead of memory without end', () => {
-    expect(failure(() => readFileBounded('/dev/zero', 100_000, 'bundle')).code).toBe('INPUT_TOO_LARGE');
+    expect(errorOf(() => readFileBounded('/dev/zero', 100_000, 'bundle')).code).toBe('INPUT_TOO_LARGE');
   });
 });
 
@@ -124,21 +114,21 @@ describe('writeFileAtomic', () => {
   test('existing file when refused: FILE_EXISTS, content kept', () => {
     const path = join(dir, 'f');
     writeFileAtomic(path, 'old', 0o644, 'refuse');
-    expect(failure(() => writeFileAtomic(path, 'new', 0o644, 'refuse')).code).toBe('FILE_EXISTS');
+    expect(errorOf(() => writeFileAtomic(path, 'new', 0o644, 'refuse')).code).toBe('FILE_EXISTS');
     expect(readFileSync(path, 'utf8')).toBe('old');
     expect(readdirSync(dir)).toEqual(['f']);
   });
 
   test('missing folder: FILE_UNWRITABLE names mkdir', () => {
-    const error = failure(() => writeFileAtomic(join(dir, 'no', 'f'), 'x', 0o644));
+    const error = errorOf(() => writeFileAtomic(join(dir, 'no', 'f'), 'x', 0o644));
     expect(error.code).toBe('FILE_UNWRITABLE');
     expect(error.hint).toContain('mkdir -p');
   });
 
   test('a file in place of the folder: FILE_UNWRITABLE', () => {
     writeFileSync(join(dir, 'f'), '');
-    expect(failure(() => writeFileAtomic(join(dir, 'f', 'g'), 'x', 0o644)).code).toBe('FILE_UNWRITABLE');
-    expect(failure(() => makeFolder(join(dir, 'f', 'g'), 0o755)).code).toBe('FILE_UNWRITABLE');
+    expect(errorOf(() => writeFileAtomic(join(dir, 'f', 'g'), 'x', 0o644)).code).toBe('FILE_UNWRITABLE');
+    expect(errorOf(() => makeFolder(join(dir, 'f', 'g'), 0o755)).code).toBe('FILE_UNWRITABLE');
   });
 });
 
@@ -169,7 +159,7 @@ describe('locks', () => {
   test('held twice in one process: LOCK_HELD with a remedy', () => {
     const path = join(dir, '.lock');
     const lock = acquireLock(path);
-    const error = failure(() => acquireLock(path));
+    const error = errorOf(() => acquireLock(path));
     expect([error.code, error.hint?.includes(path)]).toEqual(['LOCK_HELD', true]);
     lock.release();
     acquireLock(path).release();
@@ -185,7 +175,7 @@ describe('locks', () => {
     );
     const { value } = await holder.stdout.getReader().read();
     expect(new TextDecoder().decode(value).trim()).toBe('taken');
-    expect(failure(() => acquireLock(path)).code).toBe('LOCK_HELD');
+    expect(errorOf(() => acquireLock(path)).code).toBe('LOCK_HELD');
     holder.kill('SIGKILL');
     await holder.exited;
     acquireLock(path).release();
@@ -198,6 +188,6 @@ describe('locks', () => {
   });
 
   test('folder missing: FILE_UNWRITABLE', () => {
-    expect(failure(() => acquireLock(join(dir, 'no', '.lock'))).code).toBe('FILE_UNWRITABLE');
+    expect(errorOf(() => acquireLock(join(dir, 'no', '.lock'))).code).toBe('FILE_UNWRITABLE');
   });
 });

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { contextTag, element, explicit, integer, octetString, oid, sequence, setOf, TAG } from '../asn1/der.ts';
 import { concat, serializeUtf8 } from '../bytes/bytes.ts';
 import { MAX_CMS_ATTRIBUTES, MAX_CMS_BYTES, MAX_CMS_CERTIFICATES, MAX_CMS_SIGNERS } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { OID } from '../x509/oids.ts';
-import { errorOf, issue, issueAuthority, leafExtensions } from '../x509/testing.ts';
+import { issue, issueAuthority, leafExtensions } from '../x509/testing.ts';
 import { findAttribute, parseSignedData } from './signed-data.ts';
 import { attribute, buildSignedData, type SignedDataOptions } from './testing.ts';
 

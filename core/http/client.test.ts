@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import { MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
+import { rejectionOf } from '../testing.ts';
 import { type FetchLike, type HttpRequest, parseJsonAnswer, request, requestOnce } from './client.ts';
 import { MAX_ATTEMPTS, MAX_DELAY_MS, retryDelay } from './retry.ts';
 import { FAKE_NOW, fakeHttp } from './testing.ts';
@@ -27,12 +28,9 @@ const CALL: HttpRequest = {
 };
 
 async function failure(promise: Promise<unknown>): Promise<ServiceError> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof ServiceError)) throw new Error(`expected a ServiceError, got ${String(error)}`);
-  return error;
+  const error = await rejectionOf(promise);
+  expect(error).toBeInstanceOf(ServiceError);
+  return error as ServiceError;
 }
 
 const reset = (): Response => {

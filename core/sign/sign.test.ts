@@ -4,7 +4,7 @@ import { parseEntryBody } from '../bundle/entry.ts';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import type { KeyKind } from '../crypto/algorithms.ts';
 import { generateKey } from '../crypto/private-key.ts';
-import { HallmarkError } from '../errors.ts';
+import { rejectionOf } from '../testing.ts';
 import { parseIdentityToken } from './identity-token.ts';
 import { signArtifact, signStatement } from './sign.ts';
 import { identitySigner, keySigner, type Signer } from './signer.ts';
@@ -41,15 +41,6 @@ const context = (sigstore: Sigstore, version: 1 | 2 = 1) => ({
 async function signFile(flaws: Flaws = {}, version: 1 | 2 = 1): Promise<Bundle> {
   const sigstore = fakeSigstore(flaws);
   return (await signArtifact([ARTIFACT], await login(sigstore), context(sigstore, version))).bundle;
-}
-
-async function failure(promise: Promise<unknown>): Promise<HallmarkError> {
-  const error = await promise.then(
-    () => undefined,
-    (caught: unknown) => caught,
-  );
-  if (!(error instanceof HallmarkError)) throw new Error(`expected a HallmarkError, got ${String(error)}`);
-  return error;
 }
 
 describe('a file', () => {
@@ -125,7 +116,7 @@ describe('a statement', () => {
     test(`${flaw} is refused before any request`, async () => {
       const sigstore = fakeSigstore();
       const signing = signStatement(statement, { digests: { sha256 } }, await login(sigstore), context(sigstore));
-      expect((await failure(signing)).code).toBe('STATEMENT_INVALID');
+      expect((await rejectionOf(signing)).code).toBe('STATEMENT_INVALID');
       expect(sigstore.calls).toEqual([]);
     });
   }
@@ -170,7 +161,7 @@ describe('several files', () => {
       instead: { '/api/v2/signingCert': (count) => (count === 1 ? new Response('', { status: 403 }) : undefined) },
     });
     const signer = await login(sigstore);
-    expect((await failure(signer.credential())).code).toBe('SERVICE_REFUSED');
+    expect((await rejectionOf(signer.credential())).code).toBe('SERVICE_REFUSED');
     expect((await signer.credential()).certificate).toBeDefined();
   });
 });
@@ -186,14 +177,14 @@ describe('an identity', () => {
   test('whose token has expired is told before any request', async () => {
     const sigstore = fakeSigstore();
     const signer = await login(sigstore, { exp: 1 });
-    expect((await failure(signer.credential())).code).toBe('IDENTITY_TOKEN_EXPIRED');
+    expect((await rejectionOf(signer.credential())).code).toBe('IDENTITY_TOKEN_EXPIRED');
     expect(sigstore.calls).toEqual([]);
   });
 
   test('whose token the authority refuses is told to get another', async () => {
     const message = 'There was an error processing the identity token';
     const refused = () => Response.json({ code: 3, message }, { status: 400 });
-    const error = await failure(signFile({ instead: { '/api/v2/signingCert': refused } }));
+    const error = await rejectionOf(signFile({ instead: { '/api/v2/signingCert': refused } }));
     expect(error.code).toBe('IDENTITY_TOKEN_INVALID');
     expect(error.hint).toContain('https://issuer.example');
   });
@@ -211,7 +202,7 @@ describe('nothing is signed with a certificate', () => {
   for (const [flaw, [certificate, code]] of Object.entries(rejected)) {
     test(flaw, async () => {
       const sigstore = fakeSigstore({ certificate });
-      const error = await failure(signArtifact([ARTIFACT], await login(sigstore), context(sigstore)));
+      const error = await rejectionOf(signArtifact([ARTIFACT], await login(sigstore), context(sigstore)));
       expect(error.code).toBe(code as never);
       expect(sigstore.calls).toEqual(['POST /api/v2/signingCert']);
     });
@@ -219,7 +210,7 @@ describe('nothing is signed with a certificate', () => {
 
   test('that comes with a detached SCT', async () => {
     const detached = () => Response.json({ signedCertificateDetachedSct: { chain: { certificates: [] } } });
-    const error = await failure(signFile({ instead: { '/api/v2/signingCert': detached } }));
+    const error = await rejectionOf(signFile({ instead: { '/api/v2/signingCert': detached } }));
     expect(error.code).toBe('SERVICE_ANSWER_INVALID');
   });
 });
@@ -232,11 +223,11 @@ describe('no bundle with a timestamp', () => {
     'from after the certificate ended': [{ time: new Date('2026-11-20T13:00:00Z') }, 'TIMESTAMP_OUTSIDE_VALIDITY'],
   };
   for (const [flaw, [timestamp, code]] of Object.entries(rejected)) {
-    test(flaw, async () => expect((await failure(signFile({ timestamp }))).code).toBe(code as never));
+    test(flaw, async () => expect((await rejectionOf(signFile({ timestamp }))).code).toBe(code as never));
   }
 
   test('that is none', async () => {
-    const error = await failure(signFile({ instead: { '/api/v1/timestamp': () => new Response('no') } }));
+    const error = await rejectionOf(signFile({ instead: { '/api/v1/timestamp': () => new Response('no') } }));
     expect(error.code).toBe('SERVICE_ANSWER_INVALID');
   });
 });
@@ -267,7 +258,7 @@ describe('no bundle with a log entry', () => {
   };
   for (const [flaw, [flaws, code]] of Object.entries(rejected)) {
     test(flaw, async () => {
-      const error = await failure(signFile(flaws));
+      const error = await rejectionOf(signFile(flaws));
       expect(error.code).toBe(code as never);
       expect(error.message).toStartWith('the signature was made but does not verify, so no bundle is written');
     });
@@ -275,7 +266,7 @@ describe('no bundle with a log entry', () => {
 
   test('that is two', async () => {
     const two = () => Response.json({ a: {}, b: {} }, { status: 201 });
-    const error = await failure(signFile({ instead: { '/api/v1/log/entries': two } }));
+    const error = await rejectionOf(signFile({ instead: { '/api/v1/log/entries': two } }));
     expect(error.code).toBe('SERVICE_ANSWER_INVALID');
   });
 });
@@ -302,7 +293,7 @@ describe('a log that has the entry already', () => {
   test('but does not say where is an error', async () => {
     const conflict = () => new Response('', { status: 409, headers: { location: 'https://evil.example/x' } });
     const sigstore = fakeSigstore({ instead: { '/api/v1/log/entries': conflict } });
-    const error = await failure(signArtifact([ARTIFACT], await login(sigstore), context(sigstore)));
+    const error = await rejectionOf(signArtifact([ARTIFACT], await login(sigstore), context(sigstore)));
     expect(error.code).toBe('SERVICE_ANSWER_INVALID');
     expect(error.hint).toContain('sign again');
   });
@@ -333,7 +324,7 @@ describe('a log that has the entry already', () => {
 
   test('and keeps it to itself is an error with its remedy (Rekor v2)', async () => {
     const conflict = () => new Response('{}', { status: 409 });
-    const error = await failure(signFile({ instead: { '/api/v2/log/entries': conflict } }, 2));
+    const error = await rejectionOf(signFile({ instead: { '/api/v2/log/entries': conflict } }, 2));
     expect(error.hint).toContain('sign again');
   });
 
@@ -345,7 +336,7 @@ describe('a log that has the entry already', () => {
           new Response(`sigstore.example\n7\n${'A'.repeat(43)}=\n\n— sigstore.example AAAAAAAA\n`),
       },
     };
-    expect((await failure(signFile(flaws, 2))).message).toContain('does not get to the entry at index 7');
+    expect((await rejectionOf(signFile(flaws, 2))).message).toContain('does not get to the entry at index 7');
   });
 });
 
@@ -360,6 +351,6 @@ test('every service may fail once', async () => {
 
 test('a log in trouble fails the signing with its name', async () => {
   const down = () => new Response('', { status: 503 });
-  const error = await failure(signFile({ instead: { '/api/v1/log/entries': down } }));
+  const error = await rejectionOf(signFile({ instead: { '/api/v1/log/entries': down } }));
   expect(error.message).toStartWith('the transparency log (Rekor v1) at https://sigstore.example');
 });

@@ -4,8 +4,8 @@ import { concat, parseHex, serializeUtf8 } from '../bytes/bytes.ts';
 import { hasOpenssl, openssl } from '../cms/testing.ts';
 import { DIGEST_BYTES, digest, type HashName, sha256 } from '../crypto/hash.ts';
 import { MAX_NONCE_BYTES, MAX_TIMESTAMP_REQUEST_BYTES } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { OID } from '../x509/oids.ts';
-import { errorOf } from '../x509/testing.ts';
 import { parseTimestampRequest, serializeTimestampRequest, type TimestampRequest } from './request.ts';
 
 const content = serializeUtf8('content');

@@ -15,8 +15,9 @@ import {
 import { concat, serializeUtf8 } from '../bytes/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { MAX_TIMESTAMP_BYTES } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { OID } from '../x509/oids.ts';
-import { corpusItems, errorOf, issue, issueAuthority, leafExtensions, NOON } from '../x509/testing.ts';
+import { corpusItems, issue, issueAuthority, leafExtensions, NOON } from '../x509/testing.ts';
 import { parseTimestampResponse, parseTimestampToken } from './response.ts';
 import { buildToken, critical, granted, type TokenOptions } from './testing.ts';
 

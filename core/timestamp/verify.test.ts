@@ -8,12 +8,12 @@ import { sharedPath } from '../bytes/shared-data.ts';
 import { attribute } from '../cms/testing.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { VerificationError } from '../errors.ts';
+import { errorOf } from '../testing.ts';
 import { serializeTbsCertificate, signCertificate } from '../x509/build.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { extendedKeyUsageExtension, keyUsageExtension } from '../x509/extensions.ts';
 import { OID } from '../x509/oids.ts';
 import {
-  errorOf,
   flipped,
   type Holder,
   issue,

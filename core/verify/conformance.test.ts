@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { parseBundle } from '../bundle/bundle.ts';
-import { HallmarkError } from '../errors.ts';
+import { errorOf } from '../testing.ts';
 import type { Artifact } from './artifact.ts';
 import { conformanceSamples, digestOnly, NOW, publicSamples, type Sample, wholeArtifact } from './testing-corpus.ts';
 import { type VerifiedBundle, verifyBundle } from './verify.ts';
@@ -10,17 +10,6 @@ const PUBLIC = publicSamples();
 
 const verify = (sample: Sample, artifact: Artifact, policy = sample.policy()): VerifiedBundle =>
   verifyBundle(parseBundle(sample.bundle()), { trustedRoot: sample.trustedRoot(), policy, artifact, now: NOW });
-
-/** The HallmarkError that `run` throws; anything else fails the test. */
-function rejection(run: () => unknown): HallmarkError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof HallmarkError) return error;
-    throw error;
-  }
-  throw new Error('internal: accepted');
-}
 
 test.skipIf(CONFORMANCE.length === 0)('the test data beside the checkout is complete', () => {
   expect([CONFORMANCE.length, PUBLIC.length]).toEqual([43, 23]);
@@ -33,7 +22,7 @@ describe.if(CONFORMANCE.length > 0)('cases of the conformance suite', () => {
       ['digest', digestOnly(sample.digest)],
     ] as const)('by %s', (_form, artifact) => {
       if (sample.good) expect(verify(sample, artifact).artifact.hash).toBe('sha256');
-      else expect(['input', 'verification', 'trust']).toContain(rejection(() => verify(sample, artifact)).kind);
+      else expect(['input', 'verification', 'trust']).toContain(errorOf(() => verify(sample, artifact)).kind);
     });
   });
 });
@@ -51,20 +40,20 @@ describe.if(PUBLIC.length > 0)('public bundles', () => {
     });
     const nobody = { kind: 'exact', value: 'someone@example.com' } as const;
     expect(
-      rejection(() => verify(sample, artifact, { identities: [{ ...expected, subjectAlternativeName: nobody }] })).code,
+      errorOf(() => verify(sample, artifact, { identities: [{ ...expected, subjectAlternativeName: nobody }] })).code,
     ).toBe('IDENTITY_MISMATCH');
-    expect(rejection(() => verify(sample, artifact, { identities: [{ ...expected, issuer: nobody }] })).code).toBe(
+    expect(errorOf(() => verify(sample, artifact, { identities: [{ ...expected, issuer: nobody }] })).code).toBe(
       'ISSUER_MISMATCH',
     );
-    expect(rejection(() => verify(sample, artifact, { identities: [] })).code).toBe('IDENTITY_MISMATCH');
+    expect(errorOf(() => verify(sample, artifact, { identities: [] })).code).toBe('IDENTITY_MISMATCH');
     const other = digestOnly({ hash: sample.digest.hash, digest: sample.digest.digest.map((byte) => byte ^ 1) });
-    expect(rejection(() => verify(sample, other)).kind).toBe('verification');
+    expect(errorOf(() => verify(sample, other)).kind).toBe('verification');
   });
 
   test.each(PUBLIC.filter((sample) => !sample.good).map((sample) => [sample.name, sample] as const))(
     'rejected: %s',
     (_, sample) => {
-      expect(['input', 'verification']).toContain(rejection(() => verify(sample, digestOnly(sample.digest))).kind);
+      expect(['input', 'verification']).toContain(errorOf(() => verify(sample, digestOnly(sample.digest))).kind);
     },
   );
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { errorOf } from '../x509/testing.ts';
+import { errorOf } from '../testing.ts';
 import { glob, isMatch } from './matcher.ts';
 
 describe('a glob', () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import type { Json } from '../bytes/json.ts';
 import { type PublicKey, parsePublicKeyPem, serializePublicKeyPem } from '../crypto/public-key.ts';
-import { errorOf, keyOf } from '../x509/testing.ts';
+import { errorOf } from '../testing.ts';
+import { keyOf } from '../x509/testing.ts';
 import { matcherText } from './matcher.ts';
 import { parsePolicy } from './policy-file.ts';
 

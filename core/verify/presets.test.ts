@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { errorOf } from '../testing.ts';
 import type { Certificate } from '../x509/certificate.ts';
-import { errorOf } from '../x509/testing.ts';
 import { type Identity, type IdentityMismatchError, requireIdentity } from './identity.ts';
 import { parsePreset, presetOf } from './presets.ts';
 import { certificateOf, GITHUB_ACTIONS, oldWorkflowCertificate, workflowCertificate } from './testing.ts';

@@ -15,11 +15,11 @@ import {
 } from '../asn1/der.ts';
 import { concat, serializeHex, serializeUtf8 } from '../bytes/bytes.ts';
 import { MAX_CERTIFICATE_BYTES } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { parseCertificate, parseCertificatesPem, serializeCertificatePem } from './certificate.ts';
 import { OID } from './oids.ts';
 import {
   corpusItems,
-  errorOf,
   issue,
   issueAuthority,
   leafExtensions,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { nullValue, oid, sequence } from '../asn1/der.ts';
 import { VerificationError } from '../errors.ts';
 import { MAX_CHAIN_CERTIFICATES } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { distinguishedName, serializeTbsCertificate, signCertificate } from './build.ts';
 import { type Certificate, type Extension, parseCertificate } from './certificate.ts';
 import { type CertificateUsage, verifyChain } from './chain.ts';
@@ -15,7 +16,6 @@ import { organization } from './names.ts';
 import { OID } from './oids.ts';
 import {
   corpusItems,
-  errorOf,
   flipped,
   type Holder,
   issue,

@@ -3,9 +3,10 @@ import type * as Peculiar from '@peculiar/x509';
 import { DerReader, integer, sequence } from '../asn1/der.ts';
 import { concat } from '../bytes/bytes.ts';
 import { MAX_CERTIFICATE_BYTES } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { parseCertificateRequest } from './csr.ts';
 import { commonName } from './names.ts';
-import { errorOf, flipped, issueAuthority, loadPeculiarX509 } from './testing.ts';
+import { flipped, issueAuthority, loadPeculiarX509 } from './testing.ts';
 
 let x509: typeof Peculiar;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { octetString, oid, sequence, utf8String } from '../asn1/der.ts';
 import { concat, serializeUtf8 } from '../bytes/bytes.ts';
+import { errorOf } from '../testing.ts';
 import { parseCertificate } from './certificate.ts';
 import {
   FULCIO_CLAIMS,
@@ -10,7 +11,7 @@ import {
   oidcIssuer,
   serializeFulcioClaims,
 } from './fulcio.ts';
-import { corpusItems, errorOf, issue, withExtensions } from './testing.ts';
+import { corpusItems, issue, withExtensions } from './testing.ts';
 
 const { certificate } = issue({ extensions: serializeFulcioClaims({ issuerV2: 'https://issuer.example' }) });
 const withClaim = (arc: number, value: Uint8Array): ReturnType<typeof parseCertificate> =>

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'bun:test';
 import { contextTag, element, explicit, octetString, oid, sequence, setOf, TAG, utf8String } from '../asn1/der.ts';
 import { serializeUtf8 } from '../bytes/bytes.ts';
+import { errorOf } from '../testing.ts';
 import { distinguishedName } from './build.ts';
 import { parseCertificate } from './certificate.ts';
 import { alternativeNamesExtension } from './extensions.ts';
 import { type AlternativeName, commonName, organization, subjectAlternativeNames } from './names.ts';
 import { OID } from './oids.ts';
-import { errorOf, issue, withExtensions } from './testing.ts';
+import { issue, withExtensions } from './testing.ts';
 
 const certified = (...names: AlternativeName[]): AlternativeName[] =>
   subjectAlternativeNames(issue({ extensions: [alternativeNamesExtension(...names)] }).certificate);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { DerReader, integer, oid } from '../asn1/der.ts';
+import { errorOf } from '../testing.ts';
 import { OID, readOid, serializeOid } from './oids.ts';
-import { errorOf } from './testing.ts';
 
 test('no identifier has two names', () => {
   expect(new Set(Object.values(OID)).size).toBe(Object.values(OID).length);

@@ -8,23 +8,14 @@ import { sign } from '../crypto/private-key.ts';
 import { keyFingerprint, parsePublicKey } from '../crypto/public-key.ts';
 import { VerificationError } from '../errors.ts';
 import { MAX_SCTS } from '../limits.ts';
+import { errorOf } from '../testing.ts';
 import { serializeTbsCertificate, signCertificate, tbsWithoutExtension } from './build.ts';
 import { type Certificate, type Extension, parseCertificate } from './certificate.ts';
 import { precertificatePoisonExtension, sctListExtension } from './extensions.ts';
 import { organization } from './names.ts';
 import { OID } from './oids.ts';
 import { type CtLogKey, parseSctList, type Sct, sctSignedData, serializeSctList, verifyEmbeddedScts } from './sct.ts';
-import {
-  corpusItems,
-  errorOf,
-  flipped,
-  issue,
-  issueAuthority,
-  keyOf,
-  leafExtensions,
-  NOON,
-  NOT_BEFORE,
-} from './testing.ts';
+import { corpusItems, flipped, issue, issueAuthority, keyOf, leafExtensions, NOON, NOT_BEFORE } from './testing.ts';
 import { opaque } from './tls.ts';
 import type { Validity } from './validity.ts';
 

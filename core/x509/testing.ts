@@ -6,7 +6,6 @@ import { sharedPath } from '../bytes/shared-data.ts';
 import type { KeyKind } from '../crypto/algorithms.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { generateKey, type PrivateKey } from '../crypto/private-key.ts';
-import { HallmarkError } from '../errors.ts';
 import { distinguishedName, serializeTbsCertificate, signCertificate } from './build.ts';
 import { type Certificate, type Extension, parseCertificate } from './certificate.ts';
 import {
@@ -121,17 +120,6 @@ export function withFields(certificate: Certificate, fields: readonly Uint8Array
 export function withExtensions(certificate: Certificate, ...extensions: readonly Uint8Array[]): Uint8Array {
   const fields = tbsFields(certificate).slice(0, 7);
   return withFields(certificate, [...fields, element(contextTag(3), element(TAG.sequence, ...extensions))]);
-}
-
-/** The error that `run` throws; a test fails if there is none, or if it has no code. */
-export function errorOf(run: () => unknown): HallmarkError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof HallmarkError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
 }
 
 /** A copy with the lowest bit of one byte turned. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { errorOf } from './testing.ts';
+import { errorOf } from '../testing.ts';
 import { opaque, TlsReader, uint } from './tls.ts';
 
 test('numbers and opaque fields round trip', () => {
