@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
+import { isLoopbackHost } from '../ca/dev-issuer/access.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { parseNamed, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
@@ -10,6 +11,7 @@ import { type ServerLog, serve } from '../server.ts';
 import type { Cli } from './cli.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
+import { requireXdgDirectory } from './xdg.ts';
 
 interface ServeOptions {
   listen?: string;
@@ -43,6 +45,8 @@ export function serveCommand(cli: Cli): Command {
 Examples:
   hallmark serve                                          on 127.0.0.1:8080, with a development issuer
   hallmark serve --listen 127.0.0.1:0 --data ./data       on a free port
+  hallmark serve ca --listen 127.0.0.1:5555               the certificate authority, its CT log and timestamp authority
+  hallmark serve log --listen 127.0.0.1:3000              the transparency log
   hallmark serve --config serve.json --listen :443 --url https://sigstore.example.com
 `,
     )
@@ -63,7 +67,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   const server = await serve(
     {
       listen,
-      data: options.data ?? file.data ?? join(dataHome(cli), 'hallmark', 'serve'),
+      data: options.data ?? file.data ?? defaultData(cli),
       publicUrl: url === undefined ? undefined : parsePublicUrl(url),
       part,
       issuers: file.issuers,
@@ -76,6 +80,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   const facts: GuideFacts = {
     url: server.publicUrl,
     devIssuer: server.devIssuer,
+    isLoopback: isLoopbackHost(new URL(server.publicUrl).host),
     rootFingerprint: server.rootFingerprint,
     hasCa: part !== 'log',
     hasLog: part !== 'ca',
@@ -98,9 +103,9 @@ function readServeFile(path: string): ServeFile {
   );
 }
 
-function dataHome(cli: Cli): string {
-  return cli.env('XDG_DATA_HOME') ?? join(cli.env('HOME') ?? homedir(), '.local', 'share');
-}
+// A service manager may start it without HOME.
+const defaultData = (cli: Cli): string =>
+  join(requireXdgDirectory(cli, 'data', 'the data directory', cli.env('HOME') ?? homedir()), 'serve');
 
 const jsonLog =
   (cli: Cli): ServerLog =>

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
@@ -10,6 +10,7 @@ import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { parseSigningConfig, type SigningConfig } from '../core/trust/signing-config.ts';
 import { parseTrustedRoot, type TrustedRoot } from '../core/trust/trusted-root.ts';
 import type { Cli } from './cli.ts';
+import { requireXdgDirectory, xdgDirectory } from './xdg.ts';
 
 /*
  * On disk:
@@ -55,31 +56,9 @@ export interface Instance {
   readonly read: (file: string) => Uint8Array | undefined;
 }
 
-const DIRECTORIES = {
-  config: { variable: 'XDG_CONFIG_HOME', fallback: '.config' },
-  data: { variable: 'XDG_DATA_HOME', fallback: '.local/share' },
-} as const;
-
-// Relative paths in these variables are to be ignored (XDG Base Directory Specification).
-function xdgDirectory(cli: Cli, kind: keyof typeof DIRECTORIES): string | undefined {
-  const { variable, fallback } = DIRECTORIES[kind];
-  const set = cli.env(variable);
-  if (set !== undefined && isAbsolute(set)) return join(set, 'hallmark');
-  const home = cli.env('HOME');
-  return home === undefined ? undefined : join(home, fallback, 'hallmark');
-}
-
-function requireDirectory(cli: Cli, kind: keyof typeof DIRECTORIES): string {
-  const directory = xdgDirectory(cli, kind);
-  if (directory !== undefined) return directory;
-  throw new UsageError('there is no place for trust material: HOME is not set', {
-    hint: `export ${DIRECTORIES[kind].variable}=/absolute/path`,
-  });
-}
-
 /** The folder that holds the instances' folders; made if it is absent. */
 export function requireStore(cli: Cli): string {
-  const store = join(requireDirectory(cli, 'data'), 'trust');
+  const store = join(requireXdgDirectory(cli, 'data', 'trust material'), 'trust');
   makeFolder(store, 0o755);
   return store;
 }
@@ -102,7 +81,7 @@ export function nameInUse(cli: Cli): string {
 }
 
 export function setNameInUse(cli: Cli, name: string): void {
-  const directory = requireDirectory(cli, 'config');
+  const directory = requireXdgDirectory(cli, 'config', 'trust material');
   makeFolder(directory, 0o755);
   writeFileAtomic(join(directory, 'trust.json'), `${JSON.stringify({ use: name })}\n`, 0o644);
 }
