@@ -8,7 +8,7 @@ import type { Bundle } from '../../core/bundle/bundle.ts';
 import { serializeHex, serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { sha256 } from '../../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, parsePrivateKey } from '../../core/crypto/private-key.ts';
-import { serializeStatement } from '../../core/dsse/statement.ts';
+import { serializeStatement } from '../../core/dsse/testing.ts';
 import type { Http } from '../../core/http/client.ts';
 import { parseIdentityToken } from '../../core/sign/identity-token.ts';
 import type { SigningServices } from '../../core/sign/services.ts';

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { parseUtf8, serializeUtf8 } from '../bytes/bytes.ts';
 import { HallmarkError } from '../errors.ts';
 import { MAX_STATEMENT_SUBJECTS } from '../limits.ts';
-import { parseStatement, type Statement, serializeStatement } from './statement.ts';
+import { parseStatement, type Statement } from './statement.ts';
+import { serializeStatement } from './testing.ts';
 
 const statementWith = (changes: object): Uint8Array =>
   serializeUtf8(

@@ -1,4 +1,3 @@
-import { serializeUtf8 } from '../bytes/bytes.ts';
 import { Fields } from '../bytes/fields.ts';
 import { type Json, parseJson } from '../bytes/json.ts';
 import { MAX_STATEMENT_SUBJECTS } from '../limits.ts';
@@ -46,16 +45,4 @@ function parseSubject(subject: Fields): StatementSubject {
   for (const algorithm of set.keys()) digest[algorithm] = set.string(algorithm);
   if (set.keys().length === 0) throw subject.fail('digest', 'empty');
   return { ...(name === undefined ? {} : { name }), digest };
-}
-
-/** The statement as compact JSON, members in the specification's order; a predicate of null is left out. */
-export function serializeStatement({ type, subjects, predicateType, predicate }: Statement): Uint8Array {
-  return serializeUtf8(
-    JSON.stringify({
-      _type: type,
-      subject: subjects,
-      predicateType,
-      ...(predicate === null ? {} : { predicate }),
-    }),
-  );
 }

@@ -3,7 +3,7 @@ import { serializeBase64, serializeHex, serializeUtf8 } from '../bytes/bytes.ts'
 import type { Json } from '../bytes/json.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { keyFingerprint } from '../crypto/public-key.ts';
-import { serializeStatement } from '../dsse/statement.ts';
+import { serializeStatement } from '../dsse/testing.ts';
 import { errorOf } from '../testing.ts';
 import { keyOf } from '../x509/testing.ts';
 import { parsePolicy } from './policy-file.ts';
