@@ -53,7 +53,10 @@ export function serializeEntryBundle(bodies: readonly Uint8Array[]): Uint8Array 
   );
 }
 
-/** The bodies of an entry bundle, 1 to TILE_WIDTH; views. ENCODING_INVALID */
+/**
+ * The bodies of an entry bundle, 1 to TILE_WIDTH; views. ENCODING_INVALID
+ * @public
+ */
 export function parseEntryBundle(bundle: Uint8Array): Uint8Array[] {
   const bodies: Uint8Array[] = [];
   for (let at = 0; at < bundle.length; ) {

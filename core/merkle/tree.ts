@@ -126,6 +126,7 @@ const consistencyWrong = (problem: string): VerificationError =>
 /**
  * Verifies that the second tree begins with the leaves of the first (RFC 9162 §2.1.4.2). An empty first tree, or one of
  * the same size, needs no hashes and must have the right root. CONSISTENCY_PROOF_WRONG
+ * @public
  */
 export function verifyConsistency(proof: {
   readonly firstSize: bigint;
