@@ -69,8 +69,11 @@ function readAll(fd: number, max: number, what: string): Uint8Array {
   }
 }
 
-// A terminal or pipe that another process set to non-blocking answers EAGAIN instead of waiting.
-function readSome(fd: number, into: Uint8Array): number {
+/**
+ * Reads up to the buffer's length, and returns how much that was; 0 at the end. Waits for a terminal or pipe that another
+ * process set to non-blocking. Throws the system's error.
+ */
+export function readSome(fd: number, into: Uint8Array): number {
   for (;;) {
     try {
       return readSync(fd, into);
