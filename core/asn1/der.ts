@@ -64,6 +64,11 @@ export class DerReader {
     return this.#at < this.#end ? this.#bytes[this.#at] : undefined;
   }
 
+  /** Where in the bytes the next element begins. */
+  get position(): number {
+    return this.#at;
+  }
+
   end(): void {
     if (!this.done) throw fail('data after the last element');
   }

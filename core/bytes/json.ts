@@ -116,8 +116,14 @@ export function canonicalizeJson(value: Json): string {
     if (typeof value === 'number' && !Number.isFinite(value)) throw new InputError('JSON_INVALID', 'not a JSON number');
     return JSON.stringify(value);
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalizeJson).join(',')}]`;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${text === '' ? '' : ','}${canonicalizeJson(item)}`;
+    return `[${text}]`;
+  }
   // The default sort order of strings is by UTF-16 code units, as RFC 8785 §3.2.3 wants.
-  const members = Object.keys(value).sort();
-  return `{${members.map((key) => `${JSON.stringify(key)}:${canonicalizeJson(value[key] as Json)}`).join(',')}}`;
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalizeJson(value[key] as Json)}`;
+  }
+  return `{${text}}`;
 }

@@ -78,24 +78,22 @@ export function tbsWithoutExtension(tbs: Uint8Array, extensionOid: string): Uint
   const outer = new DerReader(tbs);
   const fields = outer.sequence();
   outer.end();
-  const kept: Uint8Array[] = [];
-  let found = false;
-  while (!fields.done) {
-    if (fields.tag !== contextTag(3)) {
-      kept.push(fields.element().encoding);
-      continue;
-    }
-    const wrapper = fields.constructed(contextTag(3));
-    const list = wrapper.sequence();
-    wrapper.end();
-    const extensions: Uint8Array[] = [];
+  const start = fields.position;
+  while (!fields.done && fields.tag !== contextTag(3)) fields.encoding(fields.tag as number);
+  const before = tbs.subarray(start, fields.position);
+  const wrapper = fields.optionalConstructed(contextTag(3));
+  const list = wrapper?.sequence();
+  wrapper?.end();
+  fields.end();
+  if (list !== undefined) {
+    const first = list.position;
     while (!list.done) {
-      const encoding = list.encoding(TAG.sequence);
-      if (readOid(new DerReader(encoding).sequence()) === extensionOid) found = true;
-      else extensions.push(encoding);
+      const at = list.position;
+      if (readOid(list.sequence()) !== extensionOid) continue;
+      const others = [tbs.subarray(first, at), tbs.subarray(list.position)];
+      const isEmpty = others.every(({ length }) => length === 0);
+      return isEmpty ? sequence(before) : sequence(before, explicit(3, element(TAG.sequence, ...others)));
     }
-    if (extensions.length > 0) kept.push(explicit(3, element(TAG.sequence, ...extensions)));
   }
-  if (!found) throw new InputError('CERTIFICATE_INVALID', `certificate has no extension ${extensionOid}`);
-  return sequence(...kept);
+  throw new InputError('CERTIFICATE_INVALID', `certificate has no extension ${extensionOid}`);
 }

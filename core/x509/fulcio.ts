@@ -36,7 +36,7 @@ export const FULCIO_CLAIMS = {
 } as const satisfies Record<string, { arc: number; form: 'bare' | 'der' }>;
 
 export type FulcioClaimName = keyof typeof FULCIO_CLAIMS;
-export type FulcioClaims = Partial<Record<FulcioClaimName, string>>;
+export type FulcioClaims = Readonly<Partial<Record<FulcioClaimName, string>>>;
 
 const CLAIM_NAMES = Object.keys(FULCIO_CLAIMS) as FulcioClaimName[];
 const NAME_BY_OID: ReadonlyMap<string, FulcioClaimName> = new Map(
@@ -45,13 +45,19 @@ const NAME_BY_OID: ReadonlyMap<string, FulcioClaimName> = new Map(
 
 const CLAIM = { code: 'CERTIFICATE_INVALID', what: 'a Fulcio extension', maxBytes: MAX_CERTIFICATE_BYTES } as const;
 
+// Asked for by several steps of a verification.
+const read = new WeakMap<Certificate, FulcioClaims>();
+
 /** The claims in the certificate's Fulcio extensions. Errors: CERTIFICATE_INVALID, ENCODING_INVALID. */
 export function fulcioClaims(certificate: Certificate): FulcioClaims {
-  const claims: FulcioClaims = {};
+  const known = read.get(certificate);
+  if (known !== undefined) return known;
+  const claims: { -readonly [name in keyof FulcioClaims]: FulcioClaims[name] } = {};
   for (const { oid, value } of certificate.extensions) {
     const name = NAME_BY_OID.get(oid);
     if (name !== undefined) claims[name] = parseClaim(name, value);
   }
+  read.set(certificate, claims);
   return claims;
 }
 
