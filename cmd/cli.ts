@@ -94,5 +94,11 @@ export function emit(cli: Cli, format: OutputFormat, json: Record<string, Json>,
 
 /** What `emit` prints. */
 export function resultText(format: OutputFormat, json: Record<string, Json>, text: string): string {
-  return format === 'json' ? `${JSON.stringify({ schemaVersion: 1, ...json })}\n` : text;
+  return format === 'json' ? `${jsonLine({ schemaVersion: 1, ...json })}\n` : text;
+}
+
+// JSON lets through some of what a terminal acts on, and `--output json` is looked at on terminals too.
+function jsonLine(json: Record<string, Json>): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(json).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => found.split('').map(escaped).join(''));
 }

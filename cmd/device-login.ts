@@ -1,6 +1,7 @@
 import { IdentityError, ServiceError } from '../core/errors.ts';
 import type { IdentityToken } from '../core/sign/identity-token.ts';
 import { acceptIdToken, type IssuerEndpoints, type LoginContext, pkce, postForm, SCOPES } from './oidc.ts';
+import { printable } from './report.ts';
 
 /** Seconds between two polls if the issuer names none, and what `slow_down` adds (RFC 8628 §3.2, §3.5). */
 const DEFAULT_INTERVAL_S = 5;
@@ -61,9 +62,6 @@ function readStart(login: LoginContext, fields: import('../core/bytes/fields.ts'
     });
   }
 }
-
-// What the issuer says goes to the terminal.
-const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '').slice(0, 500);
 
 function failed(problem: string): IdentityError {
   return new IdentityError('LOGIN_FAILED', `the login failed: ${problem}`, {

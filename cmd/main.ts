@@ -2,6 +2,7 @@ import { HallmarkError, UsageError } from '../core/errors.ts';
 import { type Cli, processCli, resultText } from './cli.ts';
 import { COMMANDS } from './commands.ts';
 import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf } from './exit.ts';
+import { printable } from './report.ts';
 import { versionLine } from './version.ts';
 
 /**
@@ -76,20 +77,15 @@ function report(error: unknown, argv: readonly string[], cli: Cli): number {
   if (!(error instanceof HallmarkError)) {
     const message = error instanceof Error ? error.message : String(error);
     if (json) cli.out(resultText('json', { ok: false, error: { code: 'INTERNAL', message } }, ''));
-    cli.say(`hallmark: internal error: ${message}`);
-    if (error instanceof Error && error.stack !== undefined) cli.say(error.stack);
+    cli.say(`hallmark: internal error: ${printable(message)}`);
+    if (error instanceof Error) for (const line of error.stack?.split('\n') ?? []) cli.say(printable(line));
     return EXIT_INTERNAL;
   }
   if (json) cli.out(resultText('json', { ok: false, error: errorJson(error) }, ''));
-  cli.say(`${cli.colour ? '\u001b[31mhallmark: error:\u001b[0m' : 'hallmark: error:'} ${oneLine(error.message)}`);
-  for (const line of error.hint?.split('\n') ?? []) cli.say(`hint: ${line}`);
+  // What an attacker wrote into a bundle may reach a message or hint.
+  cli.say(`${cli.colour ? '\u001b[31mhallmark: error:\u001b[0m' : 'hallmark: error:'} ${printable(error.message)}`);
+  for (const line of error.hint?.split('\n') ?? []) cli.say(`hint: ${printable(line)}`);
   return exitCodeOf(error);
-}
-
-// What an attacker wrote into a bundle may reach a message: no control character reaches the terminal.
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ');
 }
 
 if (!Bun.isMainThread) {

@@ -4,6 +4,7 @@ import { serializeTime } from '../core/trust/fields.ts';
 import type { Service, SigningConfig } from '../core/trust/signing-config.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import type { Validity } from '../core/x509/validity.ts';
+import { printable } from './report.ts';
 import {
   ageInDays,
   type Instance,
@@ -32,7 +33,7 @@ export function listText(instances: readonly Instance[], inUse: string, now: Dat
   return instances
     .map(({ name, meta }) => {
       const age = `${ageInDays(meta, now)} days old${isExpired(meta.rootExpires, now) ? ', TUF root expired' : ''}`;
-      return `${name === inUse ? '*' : ' '} ${name.padEnd(width)}  ${meta.url ?? 'from a file'}  (${age})\n`;
+      return `${name === inUse ? '*' : ' '} ${name.padEnd(width)}  ${printable(meta.url ?? 'from a file')}  (${age})\n`;
     })
     .join('');
 }
@@ -100,8 +101,3 @@ const signingUrls = (config: SigningConfig): string[] =>
 const span = ({ start, end }: Validity): string => `${start ? day(start) : ''}..${end ? day(end) : ''}`;
 const day = (at: Date): string => at.toISOString().slice(0, 10);
 const isExpired = (expires: Date | undefined, now: Date): boolean => expires !== undefined && now >= expires;
-
-// URLs and names come from the instance's files: no control character reaches the terminal.
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]+/g, '?');
-}

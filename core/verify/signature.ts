@@ -129,11 +129,15 @@ function verifyAttestation(
       'PREDICATE_TYPE_UNEXPECTED',
       'signature',
       `an attestation of type ${statement.predicateType}, not ${predicateType}`,
-      { evidence: 'dsseEnvelope.payload', hint: `--type ${statement.predicateType}` },
+      { evidence: 'dsseEnvelope.payload', hint: typeHint(statement.predicateType) },
     );
   }
   return { ...requireSubject(statement, artifact), statement };
 }
+
+// Only what is one plain word goes into a command: anything can stand in a statement.
+const typeHint = (type: string): string =>
+  /^[\w@%+=:,./-]+$/.test(type) ? `--type ${type}` : 'see what it is: hallmark inspect BUNDLE';
 
 function isEnvelopeSignature(encoding: Uint8Array, key: PublicKey, signature: Uint8Array): boolean {
   return signatureHashes(key).some(
