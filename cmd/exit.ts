@@ -1,5 +1,5 @@
 import type { Json } from '../core/bytes/json.ts';
-import { type ErrorCode, type ErrorKind, type HallmarkError, VerificationError } from '../core/errors.ts';
+import { type ErrorCode, type ErrorKind, HallmarkError, VerificationError } from '../core/errors.ts';
 
 /** Exit code for a verification that failed. */
 export const EXIT_REJECTED = 12;
@@ -30,6 +30,15 @@ export class AlreadyReported extends Error {
   constructor(exitCode: number) {
     super('already reported');
     this.exitCode = exitCode;
+  }
+}
+
+/** The first failure among several things, with what is to stand beside it in the result for machines. */
+export class PartialFailure extends HallmarkError {
+  readonly result: Record<string, Json>;
+  constructor(first: HallmarkError, result: Record<string, Json>) {
+    super(first.code, first.message, { cause: first, ...(first.hint !== undefined && { hint: first.hint }) });
+    this.result = result;
   }
 }
 

@@ -1,7 +1,7 @@
 import { HallmarkError, UsageError } from '../core/errors.ts';
 import { type Cli, processCli, resultText } from './cli.ts';
 import { COMMANDS } from './commands.ts';
-import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf } from './exit.ts';
+import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf, PartialFailure } from './exit.ts';
 import { printable } from './report.ts';
 import { versionLine } from './version.ts';
 
@@ -81,7 +81,8 @@ function report(error: unknown, argv: readonly string[], cli: Cli): number {
     if (error instanceof Error) for (const line of error.stack?.split('\n') ?? []) cli.say(printable(line));
     return EXIT_INTERNAL;
   }
-  if (json) cli.out(resultText('json', { ok: false, error: errorJson(error) }, ''));
+  const beside = error instanceof PartialFailure ? error.result : {};
+  if (json) cli.out(resultText('json', { ok: false, error: errorJson(error), ...beside }, ''));
   // What an attacker wrote into a bundle may reach a message or hint.
   cli.say(`${cli.colour ? '\u001b[31mhallmark: error:\u001b[0m' : 'hallmark: error:'} ${printable(error.message)}`);
   for (const line of error.hint?.split('\n') ?? []) cli.say(`hint: ${printable(line)}`);

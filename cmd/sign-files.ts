@@ -8,7 +8,10 @@ import type { Signer } from '../core/sign/signer.ts';
 import type { VerifiedBundle } from '../core/verify/verify.ts';
 import { readChunks } from './artifact.ts';
 import type { Cli } from './cli.ts';
+import { errorJson, PartialFailure } from './exit.ts';
 import { startProgress } from './progress.ts';
+import { printable } from './report.ts';
+import { signedJson } from './signing.ts';
 
 /** One file to sign and where its bundle goes; `-` for standard input and output. */
 export interface SigningJob {
@@ -30,8 +33,9 @@ interface FailedJob {
 const PARALLEL = 4;
 
 /**
- * Signs what can be signed, after one login by `open`, and reports what cannot; then the first failure is thrown. Files
- * that cannot be read or bundles that cannot be written are found before anybody logs in or anything is logged.
+ * Signs all, after one login by `open`. Files that cannot be read or bundles that cannot be written are found before
+ * anybody logs in or anything is logged, and then nothing is signed. Of what fails later the rest is signed, and reported
+ * together with it: the first failure is thrown, of several files as a PartialFailure.
  */
 export async function signFiles(
   cli: Cli,
@@ -39,26 +43,26 @@ export async function signFiles(
   open: () => Promise<{ signer: Signer; context: SigningContext }>,
 ): Promise<SignedJob[]> {
   const failed: FailedJob[] = [];
-  const ready = jobs.filter((job) => attempt(job, failed, () => requireUsable(job)));
-  const done = ready.length === 0 ? [] : await signAll(cli, ready, await open(), failed);
+  for (const job of jobs) requireUsableOr(job, failed);
+  const done = failed.length > 0 ? [] : await signAll(cli, jobs, await open(), failed);
   const [first] = failed;
   if (first === undefined) return done;
-  if (jobs.length > 1) {
-    for (const { job } of done) cli.say(`signed: ${job.file}`);
-    for (const { job, error } of failed) cli.say(`not signed: ${job.file}: ${error.message}`);
-    cli.say(`${done.length} of ${jobs.length} files signed`);
-  }
-  throw first.error;
+  if (jobs.length === 1) throw first.error;
+  for (const { job } of done) cli.say(`signed: ${printable(job.file)}`);
+  for (const { job, error } of failed) cli.say(`not signed: ${printable(job.file)}: ${printable(error.message)}`);
+  cli.say(`${done.length} of ${jobs.length} files signed`);
+  throw new PartialFailure(first.error, {
+    signatures: done.map(({ job, verified }) => signedJson(job.file, job.bundle, verified)),
+    failed: failed.map(({ job, error }) => ({ ...job, error: errorJson(error) })),
+  });
 }
 
-function attempt(job: SigningJob, failed: FailedJob[], check: () => void): boolean {
+function requireUsableOr(job: SigningJob, failed: FailedJob[]): void {
   try {
-    check();
-    return true;
+    requireUsable(job);
   } catch (error) {
     if (!(error instanceof HallmarkError)) throw error;
     failed.push({ job, error });
-    return false;
   }
 }
 

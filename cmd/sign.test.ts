@@ -10,6 +10,7 @@ import type { FetchLike } from '../core/http/client.ts';
 import { rejectionOf } from '../core/testing.ts';
 import { createStack, type Stack } from '../server.ts';
 import { attestCommand } from './attest.ts';
+import { PartialFailure } from './exit.ts';
 import { httpOf } from './http.ts';
 import { signCommand } from './sign.ts';
 import { fakeCli } from './testing.ts';
@@ -116,13 +117,34 @@ describe('hallmark sign', () => {
     for (const path of paths) await verify(path);
   });
 
-  test('signs what it can, reports what it cannot, and fails', async () => {
+  test('signs nothing if one of the files is missing', async () => {
     const good = file('good');
-    const error = await failure(sign(at('none'), good, '--identity-token', token, ...trust()));
+    calls.length = 0;
+    const error = await failure(sign(good, at('none'), '--identity-token', token, ...trust()));
     expect(error.code).toBe('INPUT_MISSING');
     expect(error.printed.out).toBe('');
     expect(error.printed.err.join('\n')).toContain(`not signed: ${at('none')}`);
-    expect(error.printed.err.at(-1)).toBe('1 of 2 files signed');
+    expect(error.printed.err.at(-1)).toBe('0 of 2 files signed');
+    expect(existsSync(`${good}.sigstore.json`)).toBe(false);
+    expect(calls).toEqual([]);
+  });
+
+  test('what fails later leaves the others signed, and both are told to machines', async () => {
+    const [good, bad] = [file('good'), file('bad')];
+    // It can be read and written while all are looked at, and is gone when it is its turn.
+    const vanishing: FetchLike = async (url, init) => {
+      rmSync(bad, { force: true });
+      return fetch(url, init);
+    };
+    const cli = fakeCli({ fetch: vanishing, env: { HOME: directory } });
+    const words = [good, bad, '--identity-token', token, ...trust()];
+    const error = (await rejectionOf(signCommand(cli).parseAsync(words, { from: 'user' }))) as PartialFailure;
+    expect(error).toBeInstanceOf(PartialFailure);
+    expect(error.result).toMatchObject({
+      signatures: [{ file: good, bundle: `${good}.sigstore.json` }],
+      failed: [{ file: bad, bundle: `${bad}.sigstore.json`, error: { code: 'INPUT_MISSING' } }],
+    });
+    expect(cli.printed.err.at(-1)).toBe('1 of 2 files signed');
     await verify(good);
   });
 

@@ -6,7 +6,7 @@ import { sharedPath } from '../bytes/shared-data.ts';
 import { digest, sha256 } from '../crypto/hash.ts';
 import { generateKey, type PrivateKey, sign, streamSigner } from '../crypto/private-key.ts';
 import { parsePublicKey } from '../crypto/public-key.ts';
-import type { HallmarkError } from '../errors.ts';
+import { errorOf } from '../testing.ts';
 import { requiredHashes } from './artifact.ts';
 import { type Case, expectRejected, keyAttested, keySigned, verify, withBundle, withOptions } from './testing-cases.ts';
 import { digestOnly, NOW, publicSamples } from './testing-corpus.ts';
@@ -28,15 +28,6 @@ function streamed(key: PrivateKey, artifact: Uint8Array): Uint8Array {
   const signer = streamSigner(key);
   signer.update(artifact);
   return signer.finish().signature;
-}
-
-function hintOf(the: Case): string | undefined {
-  try {
-    verify(the);
-  } catch (error) {
-    return (error as HallmarkError).hint;
-  }
-  throw new Error('verifies');
 }
 
 const ofAnother = (the: Case): Case =>
@@ -167,7 +158,7 @@ describe('attestations', () => {
   test('the hint for another predicate type repeats only what is one plain word of a command', () => {
     const hintFor = (type: string): string | undefined => {
       const the = keyAttested(key, ARTIFACT, IN_TOTO, statement(subject('sha256'), type));
-      return hintOf(withOptions(the, { predicateType: 'https://spdx.dev/Document' }));
+      return errorOf(() => verify(withOptions(the, { predicateType: 'https://spdx.dev/Document' }))).hint;
     };
     expect(hintFor('https://slsa.dev/provenance/v1')).toBe('--type https://slsa.dev/provenance/v1');
     for (const hostile of ['a\u001b[31m', 'a\nhint: b', 'a; b', '$(a)'])
