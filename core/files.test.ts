@@ -187,6 +187,12 @@ describe('locks', () => {
     acquireLock(path).release();
   });
 
+  test('only the owner may open the file', () => {
+    const path = join(dir, '.lock');
+    acquireLock(path).release();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
   test('folder missing: FILE_UNWRITABLE', () => {
     expect(errorOf(() => acquireLock(join(dir, 'no', '.lock'))).code).toBe('FILE_UNWRITABLE');
   });

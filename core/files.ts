@@ -255,6 +255,16 @@ export function makeFolder(path: string, mode: number): void {
   }
 }
 
+/** Makes an empty file that only its owner may read (0600) unless there is one, which stays as it is. FILE_UNWRITABLE. */
+export function createPrivateFile(path: string): void {
+  try {
+    // 'wx' opens nothing that exists: closing a database that this process has open elsewhere would drop its locks.
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, cause);
+  }
+}
+
 /** A lock that is held until `release`, or until the process ends in whatever way. */
 export interface Lock {
   release(): void;
@@ -266,10 +276,11 @@ export interface Lock {
  * with the process that holds it, however that ends, and can never be left behind. The empty file stays.
  */
 export function acquireLock(path: string, waitMs = 0): Lock {
+  createPrivateFile(path);
   const { Database } = require('bun:sqlite') as typeof import('bun:sqlite');
   let database: import('bun:sqlite').Database | undefined;
   try {
-    const held = new Database(path, { create: true });
+    const held = new Database(path, { readwrite: true });
     database = held;
     held.run(`PRAGMA busy_timeout = ${waitMs}`);
     // Nothing is ever written, so nothing needs a journal beside the file.

@@ -1,6 +1,15 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { chmodSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
@@ -85,17 +94,86 @@ describe('the SQLite store', () => {
   });
 });
 
-describe('a database that cannot be used', () => {
-  const path = () => join(directory, 'log.db');
-  const codeOf = async (action: () => unknown): Promise<unknown> => {
-    try {
-      await action();
-      return undefined;
-    } catch (error) {
-      return (error as { code?: unknown }).code;
-    }
-  };
+const path = () => join(directory, 'log.db');
 
+async function codeOf(action: () => unknown): Promise<unknown> {
+  try {
+    await action();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}
+
+test('only the owner may read the database and what SQLite lays beside it', async () => {
+  const store = openSqliteStore(directory);
+  await store.commit('v1', first);
+  const modes = readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777]);
+  expect(modes.sort()).toEqual([
+    ['log.db', 0o600],
+    ['log.db-shm', 0o600],
+    ['log.db-wal', 0o600],
+  ]);
+  await store.close();
+});
+
+describe('a store that held logs is refused', () => {
+  const contents = () =>
+    readdirSync(directory).map((name) => [name, readFileSync(join(directory, name)).toString('base64')]);
+
+  test('if its database is missing, and none is made', async () => {
+    expect(() => openSqliteStore(directory, ['v2'])).toThrow(
+      expect.objectContaining({ code: 'DATABASE_CORRUPT', hint: expect.stringContaining('backup') }),
+    );
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('if its database has zero length, and the write-ahead log stays', async () => {
+    writeFileSync(path(), '');
+    writeFileSync(`${path()}-wal`, 'what may still be rescued');
+    const before = contents();
+    expect(await codeOf(() => openSqliteStore(directory, ['v2']))).toBe('DATABASE_CORRUPT');
+    expect(contents()).toEqual(before);
+  });
+
+  test('if its database was made again and is empty', async () => {
+    await openSqliteStore(directory).close();
+    const before = contents();
+    expect(await codeOf(() => openSqliteStore(directory, ['v2']))).toBe('DATABASE_CORRUPT');
+    expect(contents()).toEqual(before);
+  });
+
+  test('if its database has no tables', async () => {
+    const database = new Database(path(), { create: true });
+    database.run('CREATE TABLE t (a)');
+    database.run('DROP TABLE t');
+    database.close();
+    const before = contents();
+    expect(await codeOf(() => openSqliteStore(directory, ['v2']))).toBe('DATABASE_CORRUPT');
+    expect(contents()).toEqual(before);
+  });
+
+  test('if one of the logs has no head', async () => {
+    const store = openSqliteStore(directory);
+    await store.commit('v1', first);
+    expect(await store.head('v2')).toBeUndefined(); // makes the tables of v2
+    await store.close();
+    expect(await codeOf(() => openSqliteStore(directory, ['v1', 'v2']))).toBe('DATABASE_CORRUPT');
+    expect(await codeOf(() => openSqliteStore(directory, ['v1', 'ct']))).toBe('DATABASE_CORRUPT');
+  });
+
+  test('not if all of them are there, and another one may begin', async () => {
+    const store = openSqliteStore(directory);
+    await store.commit('v1', first);
+    await store.close();
+    const again = openSqliteStore(directory, ['v1']);
+    expect(await again.head('v1')).toEqual(first.head);
+    await again.commit('v2', first);
+    await again.close();
+  });
+});
+
+describe('a database that cannot be used', () => {
   test('no database at all', async () => {
     writeFileSync(path(), 'this is a letter to my grandmother, not a database. '.repeat(200));
     expect(await codeOf(() => openSqliteStore(directory))).toBe('DATABASE_CORRUPT');

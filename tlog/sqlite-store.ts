@@ -1,6 +1,8 @@
 import { Database, SQLiteError, type SQLQueryBindings } from 'bun:sqlite';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StorageError } from '../core/errors.ts';
+import { createPrivateFile } from '../core/files.ts';
 import type { Commit, Head, Store } from './store.ts';
 
 const FILE_NAME = 'log.db';
@@ -15,12 +17,16 @@ const WAL_CHECKPOINT_PAGES = 4_000;
 
 /**
  * The store in one SQLite database `log.db` (WAL, synchronous=FULL: the commit returns after fdatasync) in `directory`,
- * which must exist. Every call does its work before it returns its promise, so calls never overlap.
+ * which must exist. Every call does its work before it returns its promise, so calls never overlap. The trees of
+ * `established` have to be there already: a store that lost one is refused and left as it is.
  * Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
  */
-export function openSqliteStore(directory: string): Store {
+export function openSqliteStore(directory: string, established: readonly string[] = []): Store {
   const path = join(directory, FILE_NAME);
-  const database = guard(path, () => open(path));
+  // Before SQLite sees it: beside a database without content it would delete the write-ahead log.
+  if (established.length > 0) requireContent(path);
+  else createPrivateFile(path);
+  const database = guard(path, () => open(path, established));
   const trees = new Map<string, TreeStatements>();
 
   const tree = (name: string): TreeStatements => {
@@ -87,8 +93,15 @@ export function openSqliteStore(directory: string): Store {
   };
 }
 
-function open(path: string): Database {
-  const database = new Database(path, { create: true, strict: true, safeIntegers: true });
+function requireContent(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw corrupt(path, 'it is missing');
+  if (size === 0) throw corrupt(path, 'it is empty');
+}
+
+function open(path: string, established: readonly string[]): Database {
+  // `log.db-wal` and `log.db-shm` get the mode of the database.
+  const database = new Database(path, { readwrite: true, strict: true, safeIntegers: true });
   try {
     database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
     const application = pragma(database, 'application_id');
@@ -96,6 +109,9 @@ function open(path: string): Database {
     if (!empty && application !== BigInt(APPLICATION_ID)) throw corrupt(path, 'it is not a database of hallmark');
     if (!empty && pragma(database, 'user_version') !== BigInt(FORMAT_VERSION)) {
       throw corrupt(path, 'it was written by another version of hallmark');
+    }
+    for (const tree of established) {
+      if (!hasHead(database, tree)) throw corrupt(path, `it does not hold the log ${tree}, which it once held`);
     }
     database.run('PRAGMA journal_mode = WAL');
     database.run('PRAGMA synchronous = FULL');
@@ -116,15 +132,25 @@ function open(path: string): Database {
   }
 }
 
+function hasHead(database: Database, tree: string): boolean {
+  const table = headTable(tree);
+  const schema = database.query<unknown, [string]>("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
+  return schema.get(table) !== null && database.query(`SELECT 1 FROM ${table}`).get() !== null;
+}
+
+function headTable(tree: string): string {
+  if (!/^[a-z][a-z0-9]*$/.test(tree)) throw new Error(`internal: ${tree} cannot name a tree`);
+  return `${tree}_head`;
+}
+
 type TreeStatements = ReturnType<typeof prepareTree>;
 
 // One set of tables for each tree, so that the leaf index is the row ID and reads by index are one descent.
 function prepareTree(database: Database, name: string) {
-  if (!/^[a-z][a-z0-9]*$/.test(name)) throw new Error(`internal: ${name} cannot name a tree`);
+  const head = headTable(name);
   const leaf = `${name}_leaf`;
   const tile = `${name}_tile`;
   const key = `${name}_key`;
-  const head = `${name}_head`;
   database.run(
     `CREATE TABLE IF NOT EXISTS ${leaf} (leaf INTEGER PRIMARY KEY, body BLOB NOT NULL, time INTEGER NOT NULL, extra BLOB) STRICT`,
   );

@@ -51,14 +51,19 @@ export interface TransparencyLog {
   readonly close: () => Promise<void>;
 }
 
+interface StoredTransparencyLogOptions extends TransparencyLogOptions {
+  /** Holds the database. */
+  readonly directory: string;
+  /** Logs that were opened here before. One that is no longer there is never begun anew, as that would fork it. */
+  readonly established?: readonly (keyof TransparencyLogOptions['keys'])[];
+}
+
 /**
- * Opens the logs whose database lies in `directory`, creating what is not there yet. Errors: CONFIG_INVALID if they were
- * created under another host, LOG_FORKED, DATABASE_CORRUPT and the other errors of the store.
+ * Opens the logs whose database lies in `directory`, creating what is not there yet and not `established`. Errors:
+ * CONFIG_INVALID if they were created under another host, LOG_FORKED, DATABASE_CORRUPT and the other errors of the store.
  */
-export async function createTransparencyLog(
-  options: TransparencyLogOptions & { readonly directory: string },
-): Promise<TransparencyLog> {
-  return openTransparencyLog(openSqliteStore(options.directory), options);
+export async function createTransparencyLog(options: StoredTransparencyLogOptions): Promise<TransparencyLog> {
+  return openTransparencyLog(openSqliteStore(options.directory, options.established), options);
 }
 
 /** The same over any store, which then belongs to the transparency log: `close`, or a failure to open, closes it. */
