@@ -11,7 +11,7 @@ import { Fields } from './core/bytes/fields.ts';
 import { parseJson } from './core/bytes/json.ts';
 import { sha256 } from './core/crypto/hash.ts';
 import type { PrivateKey } from './core/crypto/private-key.ts';
-import { InputError, StorageError } from './core/errors.ts';
+import { HallmarkError, InputError, parseNamed, StorageError, TrustError } from './core/errors.ts';
 import { acquireLock, makeFolder, readFileBounded, writeFileAtomic } from './core/files.ts';
 import type { FetchLike } from './core/http/client.ts';
 import { type Handle, jsonResponse, type Peer } from './core/http/front-end.ts';
@@ -98,11 +98,15 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
         v2: hasLog ? keys.loadOrCreate('rekor-v2', 'ed25519') : undefined,
         ct: hasCa ? key('ct') : undefined,
       },
+      established: [
+        ...(hasLog && instance.parts.includes('log') ? (['v1', 'v2'] as const) : []),
+        ...(hasCa && instance.parts.includes('ca') ? (['ct'] as const) : []),
+      ],
       ctRoots: caChain?.slice(-1) ?? [],
       publicUrl,
       clock,
       random,
-      onFault: (error) => log('error', 'transparency log failed', { error: String(error) }),
+      onFault: (error) => log('error', 'transparency log failed', { error: causes(error) }),
     });
     opened.push(tlog.close);
     const fronts: Handle[] = [tlog.handle];
@@ -114,14 +118,19 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
         devIssuer = `${publicUrl}${DEV_ISSUER_PATH}`;
         const rsaKey = keys.loadOrCreateRsa('dev-issuer', 2048);
         // Made while the rest starts; who needs it first waits for it, and sees its failure.
-        rsaKey.catch((error: unknown) => log('error', 'the development issuer has no key', { error: String(error) }));
+        const made = rsaKey.then(
+          () => undefined,
+          (error: unknown) => log('error', 'the development issuer has no key', { error: causes(error) }),
+        );
+        // Nothing is written once the lock is released.
+        opened.push(() => made);
         const reach = config.exposeDevIssuer ? 'dangerously-everyone' : 'loopback';
         const embedded = createDevIssuer({ url: devIssuer, clock, random, key: () => rsaKey, reach });
         fronts.push(embedded.handle);
         issuers = [embedded.issuer];
       }
       const report = (problem: unknown): void =>
-        log('error', 'certificate authority failed', { error: String(problem) });
+        log('error', 'certificate authority failed', { error: causes(problem) });
       const authority = { key: key('ca'), chain: caChain, issuers: issuerTable(issuers), ctLog: tlog.ctLog };
       fronts.push(createCertificateAuthority({ ...authority, clock, random, fetch, report }).handle);
       fronts.push(createTimestampAuthority({ key: key('tsa'), chain: tsaChain, clock, random }).handle);
@@ -155,9 +164,20 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
     };
   } catch (error) {
     await close();
-    throw error;
+    throw damaged(config.data, error);
   }
 }
+
+// What cannot be parsed or trusted in here came from the data directory: nothing of it is outside input.
+function damaged(data: string, error: unknown): unknown {
+  if (!(error instanceof InputError || error instanceof TrustError)) return error;
+  return new StorageError('INSTANCE_DAMAGED', `the data directory ${data} is damaged: ${error.message}`, {
+    hint: error.hint ?? RESTORE,
+    cause: error,
+  });
+}
+
+const RESTORE = 'restore the whole directory from one backup, or start a new instance with another --data';
 
 type Part = 'ca' | 'log';
 
@@ -179,11 +199,15 @@ interface Instance {
 // A start that names another URL, or finds a file gone, would fork what clients trust: it is refused before it writes.
 function openInstance(config: StackConfig, now: Date): Instance {
   const path = join(config.data, 'instance.json');
+  // It is the first file that a first start writes: where others are there without it, it was lost.
+  if (!existsSync(path) && ['keys', 'log.db', 'tuf'].some((name) => existsSync(join(config.data, name)))) {
+    throw lostFile(config.data, 'instance.json');
+  }
   const createdAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
   const text = openText(path, MAX_TRUST_FILE_BYTES, 'instance file', () =>
     serializeInstance({ publicUrl: config.publicUrl, createdAt, parts: [] }),
   );
-  const instance = parseInstance(text, path);
+  const instance = parseNamed(path, RESTORE, () => parseInstance(text, path));
   const { publicUrl, parts } = instance;
   if (publicUrl !== config.publicUrl) {
     const message = `the data directory ${config.data} belongs to ${publicUrl}, not to ${config.publicUrl}`;
@@ -193,13 +217,12 @@ function openInstance(config: StackConfig, now: Date): Instance {
   }
   const files = parts.length === 0 ? [] : [...COMMON_FILES, ...parts.flatMap((part) => PART_FILES[part])];
   const lost = files.find((file) => !existsSync(join(config.data, file)));
-  if (lost !== undefined) {
-    throw new StorageError('INSTANCE_INCOMPLETE', `the data directory ${config.data} has lost ${lost}`, {
-      hint: 'restore the whole directory from one backup, or start a new instance with another --data',
-    });
-  }
+  if (lost !== undefined) throw lostFile(config.data, lost);
   return instance;
 }
+
+const lostFile = (data: string, file: string): StorageError =>
+  new StorageError('INSTANCE_INCOMPLETE', `the data directory ${data} has lost ${file}`, { hint: RESTORE });
 
 function establishInstance(config: StackConfig, instance: Instance): void {
   const started: Part[] = config.part === 'all' ? ['ca', 'log'] : [config.part];
@@ -227,7 +250,9 @@ function parseInstance(text: string, path: string): Instance {
 
 function openChain(data: string, name: string, create: () => Certificate[]): Certificate[] {
   const pem = (): string => create().map(serializeCertificatePem).join('');
-  return parseCertificatesPem(openText(join(data, `${name}-chain.pem`), MAX_KEY_FILE_BYTES, 'certificate chain', pem));
+  const path = join(data, `${name}-chain.pem`);
+  const text = openText(path, MAX_KEY_FILE_BYTES, 'certificate chain', pem);
+  return parseNamed(path, RESTORE, () => parseCertificatesPem(text));
 }
 
 // Created once, durable before it is used.
@@ -252,7 +277,8 @@ function openRepository(folder: string, keys: RepositoryKeys, publication: Publi
   makeFolder(join(folder, 'targets'), 0o700);
   let files = readRepository(folder);
   const refresh = (): void => {
-    const next = publishRepository(files, keys, publication.targets, clock()).files;
+    const publish = () => publishRepository(files, keys, publication.targets, clock()).files;
+    const next = parseNamed(`TUF repository ${folder}`, RESTORE, publish);
     for (const [path, bytes] of next) {
       if (files.get(path) !== bytes) writeFileAtomic(join(folder, path), bytes, 0o600);
     }
@@ -295,9 +321,17 @@ function answerDocument(
 const frontPage = (publication: Publication): string =>
   ['Hallmark: a Sigstore instance', '', ...[...publication.documents.keys()], '/tuf/', '/healthz', ''].join('\n');
 
+// For the operator's log: what failed, and down to the last cause why.
+function causes(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  const code = error instanceof HallmarkError ? ` [${error.code}]` : '';
+  return `${String(error)}${code}${cause === undefined ? '' : `; because ${causes(cause)}`}`;
+}
+
 async function dispatch(fronts: readonly Handle[], request: Request, peer: Peer, log: ServerLog): Promise<Response> {
   try {
-    const url = new URL(request.url);
+    const url = URL.parse(request.url);
+    if (url === null) return jsonResponse(400, { code: 400, message: 'the request names no host' });
     for (const front of fronts) {
       const response = front(request, url, peer);
       if (response !== undefined) return await response;
@@ -305,7 +339,7 @@ async function dispatch(fronts: readonly Handle[], request: Request, peer: Peer,
     return jsonResponse(404, { code: 404, message: 'not found' });
   } catch (error) {
     // What went wrong is for the operator; a client learns that it was not its own fault.
-    log('error', 'request failed', { error: String(error) });
+    log('error', 'request failed', { error: causes(error) });
     return jsonResponse(500, { code: 500, message: 'internal error' });
   }
 }
@@ -348,7 +382,7 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
     try {
       refresh();
     } catch (error) {
-      dependencies.log('error', 'the TUF repository could not be renewed', { error: String(error) });
+      dependencies.log('error', 'the TUF repository could not be renewed', { error: causes(error) });
     }
   }, REFRESH_MS);
   const stop = async (): Promise<void> => {

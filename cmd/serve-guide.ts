@@ -4,6 +4,8 @@ export interface GuideFacts {
   readonly url: string;
   /** The embedded issuer's URL; undefined where real issuers are configured or the part has none. */
   readonly devIssuer: string | undefined;
+  /** True if the public URL is one of this machine's own names, so that the embedded issuer answers under it. */
+  readonly isLoopback: boolean;
   /** SHA-256 of the first TUF root in lower-case hexadecimal. */
   readonly rootFingerprint: string;
   readonly hasCa: boolean;
@@ -24,9 +26,10 @@ export function clientGuides(facts: GuideFacts): ClientGuide[] {
     'hallmark trust use local',
   ];
   if (!facts.hasCa || !facts.hasLog) return [{ client: 'hallmark', lines: hallmark }];
-  const token = facts.devIssuer
-    ? `hallmark token --issuer ${facts.devIssuer} --email you@example.com > token.txt`
-    : '# write an identity token of your issuer to token.txt, without a final newline';
+  const token =
+    facts.devIssuer !== undefined && facts.isLoopback
+      ? `hallmark token --issuer ${facts.devIssuer} --email you@example.com > token.txt`
+      : '# write an identity token of your issuer to token.txt, without a final newline';
   const artifact = 'echo "hello" > hello.txt';
   return [
     { client: 'hallmark', lines: [...hallmark, token, artifact, 'hallmark sign hello.txt --identity-token token.txt'] },
@@ -81,6 +84,11 @@ export function clientGuides(facts: GuideFacts): ClientGuide[] {
   ];
 }
 
+const devIssuerNote = ({ isLoopback }: GuideFacts): string =>
+  isLoopback
+    ? 'anybody on this machine can be anybody: not for production'
+    : 'answers only under a loopback name: name real issuers with --config, see docs/serve.md';
+
 /** The text that `serve` prints when it is ready. */
 export function guideText(facts: GuideFacts): string {
   const { url } = facts;
@@ -92,10 +100,7 @@ export function guideText(facts: GuideFacts): string {
     ['CT log', facts.hasCa ? `${url}/ct/v1/get-sth` : undefined],
     ['TUF repository', `${url}/tuf`],
     ['trusted root', `${url}/trusted_root.json`],
-    [
-      'development issuer',
-      facts.devIssuer && `${facts.devIssuer} (anybody on this machine can be anybody: not for production)`,
-    ],
+    ['development issuer', facts.devIssuer && `${facts.devIssuer} (${devIssuerNote(facts)})`],
   ];
   const width = Math.max(...where.map(([name]) => name.length));
   const rows = where.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(width)}  ${value}`]));

@@ -111,6 +111,7 @@ export const ERRORS = {
   ADDRESS_UNAVAILABLE: 'storage',
   INSTANCE_MISMATCH: 'storage',
   INSTANCE_INCOMPLETE: 'storage',
+  INSTANCE_DAMAGED: 'storage',
   DATABASE_CORRUPT: 'storage',
   LOG_FORKED: 'storage',
   LOG_HEAD_MOVED: 'storage',

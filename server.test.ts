@@ -1,0 +1,239 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HallmarkError } from './core/errors.ts';
+import { parseTrustedRoot } from './core/trust/trusted-root.ts';
+import { createStack, type Stack, type StackConfig, serve } from './server.ts';
+
+const URL_HERE = 'http://127.0.0.1:8080';
+const LOOPBACK = { address: '127.0.0.1', loopback: true };
+const DAY_MS = 24 * 60 * 60_000;
+
+let root: string;
+let data: string;
+let now: Date;
+let logged: string[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'hallmark-server-'));
+  data = join(root, 'data');
+  now = new Date('2026-01-01T00:00:00.500Z');
+  logged = [];
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const dependencies = {
+  clock: () => now,
+  random: (bytes: number) => new Uint8Array(randomBytes(bytes)),
+  fetch: () => Promise.reject(new Error('no network')),
+  log: (level: string, event: string, fields: Record<string, unknown> = {}) =>
+    logged.push(`${level} ${event} ${JSON.stringify(fields)}`),
+};
+const open = (config: Partial<StackConfig> = {}): Promise<Stack> =>
+  createStack(
+    { data, publicUrl: URL_HERE, part: 'all', issuers: undefined, exposeDevIssuer: false, ...config },
+    dependencies,
+  );
+const get = async (stack: Stack, path: string, init?: RequestInit): Promise<Response> =>
+  stack.handle(new Request(`${URL_HERE}${path}`, init), LOOPBACK);
+/** What opening is refused with, and that nothing in the directory changed by it. */
+async function refusal(config: Partial<StackConfig> = {}): Promise<string> {
+  const before = contents();
+  try {
+    await (await open(config)).close();
+  } catch (error) {
+    expect(error).toBeInstanceOf(HallmarkError);
+    expect((error as HallmarkError).hint).toBeString();
+    expect(contents()).toEqual(before);
+    return (error as HallmarkError).code;
+  }
+  return 'opened';
+}
+
+function contents(): Record<string, string> {
+  const files = readdirSync(data, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(join(data, name)).isFile(),
+  );
+  // SQLite makes these two when it only reads.
+  const kept = files.filter((name) => !/-(?:wal|shm)$/.test(name));
+  return Object.fromEntries(kept.toSorted().map((name) => [name, readFileSync(join(data, name), 'latin1')]));
+}
+
+describe('a data directory', () => {
+  test('continues: same trust, same TUF root, private modes', async () => {
+    const first = await open();
+    const trust = await (await get(first, '/trusted_root.json')).text();
+    await first.close();
+    now = new Date(now.getTime() + DAY_MS);
+    const again = await open();
+    expect(again.rootFingerprint).toBe(first.rootFingerprint);
+    expect(await (await get(again, '/trusted_root.json')).text()).toBe(trust);
+    await again.close();
+    expect(statSync(data).mode & 0o777).toBe(0o700);
+    for (const key of readdirSync(join(data, 'keys')))
+      expect(statSync(join(data, 'keys', key)).mode & 0o777).toBe(0o600);
+  });
+
+  test('validity starts on a whole second, a minute before the first start', async () => {
+    const stack = await open();
+    const parsed = parseTrustedRoot(new Uint8Array(await (await get(stack, '/trusted_root.json')).arrayBuffer()));
+    await stack.close();
+    expect(parsed.tlogs).toHaveLength(2);
+    for (const log of [...parsed.tlogs, ...parsed.ctlogs]) {
+      expect(log.baseUrl).toBe(URL_HERE);
+      expect(log.validFor.start?.toISOString()).toBe('2025-12-31T23:59:00.000Z');
+    }
+  });
+
+  test('is held by one process at a time', async () => {
+    const stack = await open();
+    expect(open()).rejects.toThrow(expect.objectContaining({ code: 'LOCK_HELD' }));
+    await stack.close();
+  });
+
+  test('is refused under another public URL', async () => {
+    await (await open()).close();
+    expect(await refusal({ publicUrl: 'http://127.0.0.1:9999' })).toBe('INSTANCE_MISMATCH');
+  });
+
+  for (const file of [
+    'instance.json',
+    'log.db',
+    'ca-chain.pem',
+    'tsa-chain.pem',
+    'tuf/1.root.json',
+    'tuf/timestamp.json',
+    ...['ca', 'ct', 'tsa', 'rekor-v1', 'rekor-v2', 'tuf-root', 'tuf-online'].map((name) => `keys/${name}.pem`),
+  ]) {
+    test(`that has lost ${file} is refused, and nothing is made in its place`, async () => {
+      await (await open()).close();
+      rmSync(join(data, file));
+      expect(await refusal()).toBe('INSTANCE_INCOMPLETE');
+      expect(existsSync(join(data, file))).toBe(false);
+    });
+  }
+
+  for (const file of ['instance.json', 'ca-chain.pem', 'tsa-chain.pem', 'keys/ca.pem', 'tuf/timestamp.json']) {
+    for (const [flaw, content] of [
+      ['empty', ''],
+      ['garbage', 'garbage'],
+    ] as const) {
+      test(`whose ${file} is ${flaw} is refused`, async () => {
+        await (await open()).close();
+        writeFileSync(join(data, file), content, { mode: 0o600 });
+        expect(await refusal()).toBe('INSTANCE_DAMAGED');
+      });
+    }
+  }
+
+  for (const [flaw, content] of [
+    ['empty', ''],
+    ['garbage', 'garbage '.repeat(1000)],
+  ] as const) {
+    test(`whose log.db is ${flaw} is refused: a new log under the old key would be a fork`, async () => {
+      await (await open()).close();
+      for (const name of readdirSync(data)) if (/^log\.db-/.test(name)) rmSync(join(data, name));
+      writeFileSync(join(data, 'log.db'), content);
+      expect(await refusal()).toBe('DATABASE_CORRUPT');
+    });
+  }
+
+  test('whose first start was cut short is finished by the next', async () => {
+    await (await open()).close();
+    const instance = JSON.parse(readFileSync(join(data, 'instance.json'), 'utf8'));
+    writeFileSync(join(data, 'instance.json'), JSON.stringify({ ...instance, parts: [] }));
+    rmSync(join(data, 'tuf'), { recursive: true });
+    await (await open()).close();
+    expect(JSON.parse(readFileSync(join(data, 'instance.json'), 'utf8')).parts).toEqual(['ca', 'log']);
+  });
+
+  test('grows by the part that is started later', async () => {
+    await (await open({ part: 'log' })).close();
+    expect(existsSync(join(data, 'keys/ca.pem'))).toBe(false);
+    const stack = await open();
+    expect((await get(stack, '/api/v2/trustBundle')).status).toBe(200);
+    await stack.close();
+  });
+});
+
+describe('published documents', () => {
+  test('no file lists both Rekor versions, and no URL ends in a slash', async () => {
+    const stack = await open();
+    for (const [path, version] of [
+      ['/signing_config.v0.2.json', 1],
+      ['/signing_config_rekor_v2.v0.2.json', 2],
+    ] as const) {
+      const text = await (await get(stack, path)).text();
+      const config = JSON.parse(text) as { rekorTlogUrls: { majorApiVersion: number }[]; tsaConfig: object };
+      expect(config.rekorTlogUrls.map((service) => service.majorApiVersion)).toEqual([version]);
+      expect(config.tsaConfig).toEqual({ selector: 'ANY' });
+      expect(text).not.toMatch(/"https?:[^"]*\/"/);
+    }
+    await stack.close();
+  });
+
+  test('the TUF repository is signed again before its timestamp ends', async () => {
+    const stack = await open();
+    const expiry = async (): Promise<string> =>
+      ((await (await get(stack, '/tuf/timestamp.json')).json()) as { signed: { expires: string } }).signed.expires;
+    const before = await expiry();
+    now = new Date(now.getTime() + 6 * DAY_MS + 1);
+    stack.refresh();
+    const after = await expiry();
+    expect(Date.parse(after)).toBeGreaterThan(Date.parse(before));
+    await stack.close();
+    expect(readFileSync(join(data, 'tuf/timestamp.json'), 'utf8')).toContain(after);
+  });
+
+  for (const [what, path, status, init] of [
+    ['the next root, which ends the root walk', '/tuf/2.root.json', 404, {}],
+    ['a path out of the repository', '/tuf/%2e%2e/keys/ca.pem', 404, {}],
+    ['a path that nobody knows', '/nothing', 404, {}],
+    ['another method', '/trusted_root.json', 405, { method: 'POST' }],
+    ['health', '/healthz', 200, {}],
+  ] as const) {
+    test(`${what}: ${status}`, async () => {
+      const stack = await open();
+      expect((await get(stack, path, init)).status).toBe(status);
+      await stack.close();
+    });
+  }
+});
+
+test('a port in use is refused before anything is written', async () => {
+  const taken = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('') });
+  const config = {
+    data,
+    publicUrl: undefined,
+    part: 'all',
+    issuers: undefined,
+    exposeDevIssuer: false,
+    listen: { hostname: '127.0.0.1', port: taken.port ?? 0 },
+  } as const;
+  expect(serve(config, dependencies)).rejects.toThrow(expect.objectContaining({ code: 'PORT_IN_USE' }));
+  expect(existsSync(data)).toBe(false);
+  await taken.stop(true);
+});
+
+test('a listener answers, ends when told to, and a request without a host is the fault of who sent it', async () => {
+  const config = { data, publicUrl: undefined, part: 'all', issuers: undefined, exposeDevIssuer: false } as const;
+  const server = await serve({ ...config, listen: { hostname: '127.0.0.1', port: 0 } }, dependencies);
+  expect((await fetch(`${server.publicUrl}/healthz`)).status).toBe(200);
+  const answer = await new Promise<string>((resolve) => {
+    void Bun.connect({
+      hostname: '127.0.0.1',
+      port: Number(new URL(server.publicUrl).port),
+      socket: {
+        open: (socket) => void socket.write('GET /healthz HTTP/1.0\r\n\r\n'),
+        data: (socket, bytes) => {
+          resolve(bytes.toString());
+          socket.end();
+        },
+      },
+    });
+  });
+  expect(answer).toStartWith('HTTP/1.1 400');
+  await server.stop();
+  expect(logged.filter((line) => line.startsWith('error'))).toEqual([]);
+});
