@@ -1,6 +1,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
+import { StorageError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import { type EnvName, readEnv } from './env.ts';
 
@@ -17,9 +18,9 @@ export interface Cli {
   readonly outIsTerminal: boolean;
   /** Colour on standard error is wanted: a terminal, no NO_COLOR, no TERM=dumb. */
   readonly colour: boolean;
-  /** Data, to standard output, as it is. */
+  /** Data, to standard output, as it is; nothing if its reader has left. FILE_UNWRITABLE. */
   out(text: string): void;
-  /** Talk, to standard error, one line. */
+  /** Talk, to standard error, one line. Never fails. */
   say(text: string): void;
   /** A warning, to standard error, one line. */
   warn(text: string): void;
@@ -29,7 +30,13 @@ export interface Cli {
 /** The real process. */
 export function processCli(): Cli {
   const wantsColour = (): boolean => readEnv('NO_COLOR') === undefined && readEnv('TERM') !== 'dumb' && isTerminal(2);
-  const say = (text: string): void => writeAll(2, `${text}\n`);
+  const say = (text: string): void => {
+    try {
+      writeAll(2, `${text}\n`);
+    } catch {
+      // There is nowhere left to say so.
+    }
+  };
   return {
     env: readEnv,
     now: () => new Date(),
@@ -42,7 +49,13 @@ export function processCli(): Cli {
     get colour() {
       return wantsColour();
     },
-    out: (text) => writeAll(1, text),
+    out: (text) => {
+      try {
+        writeAll(1, text);
+      } catch (cause) {
+        throw outUnwritable(cause as NodeJS.ErrnoException);
+      }
+    },
     say,
     warn: (text) => say(`${wantsColour() ? '\u001b[33mwarning:\u001b[0m' : 'warning:'} ${text}`),
     fetch: async (url, init) => {
@@ -76,6 +89,14 @@ function writeAll(fd: number, text: string): void {
       Bun.sleepSync(1);
     }
   }
+}
+
+function outUnwritable(cause: NodeJS.ErrnoException): StorageError {
+  const problem = cause.code === 'ENOSPC' || cause.code === 'EDQUOT' ? 'no space is left' : cause.message;
+  return new StorageError('FILE_UNWRITABLE', `cannot write to standard output: ${problem}`, {
+    cause,
+    hint: 'send the output to where it can be written',
+  });
 }
 
 /** `--output text|json`, the same in every command. */

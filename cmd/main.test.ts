@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { main } from './main.ts';
 import { fakeCli } from './testing.ts';
 
@@ -19,5 +21,24 @@ describe('what an error repeats cannot act on the terminal', () => {
     await main(['inspect', `${HOSTILE}.json`, '--output', 'json'], cli);
     expect(cli.printed.out.trimEnd()).not.toMatch(ACTS_ON_TERMINALS);
     expect((JSON.parse(cli.printed.out) as { error: { message: string } }).error.message).toContain(HOSTILE);
+  });
+});
+
+describe.if(existsSync('/dev/full'))('a full disk behind standard output', () => {
+  for (const words of ['--version', '--help', 'trust list', 'trust list --output json', 'inspect none --output json']) {
+    test(words, () => {
+      const program = [process.execPath, join(import.meta.dir, 'main.ts'), ...words.split(' ')];
+      const { exitCode, stderr } = Bun.spawnSync(['sh', '-c', 'exec "$@" > /dev/full', 'sh', ...program]);
+      expect(stderr.toString()).toBe(
+        'hallmark: error: cannot write to standard output: no space is left\nhint: send the output to where it can be written\n',
+      );
+      expect(exitCode).toBe(6);
+    });
+  }
+
+  test('a reader that has left is no error', () => {
+    const program = [process.execPath, join(import.meta.dir, 'main.ts'), '--help'];
+    const { stderr } = Bun.spawnSync(['sh', '-c', '"$@" | true', 'sh', ...program]);
+    expect(stderr.toString()).toBe('');
   });
 });

@@ -16,7 +16,13 @@ export async function main(argv: readonly string[], cli: Cli): Promise<number> {
     }
     return await dispatch(argv, cli);
   } catch (error) {
-    return error instanceof AlreadyReported ? error.exitCode : report(error, argv, cli);
+    if (error instanceof AlreadyReported) return error.exitCode;
+    try {
+      return report(error, wantsJson(argv), cli);
+    } catch (unwritable) {
+      // Standard output takes no result: what is left is to say so.
+      return report(unwritable, false, cli);
+    }
   }
 }
 
@@ -72,8 +78,10 @@ function inherit(
   return command;
 }
 
-function report(error: unknown, argv: readonly string[], cli: Cli): number {
-  const json = argv.some((word, i) => word === '--output=json' || (word === 'json' && argv[i - 1] === '--output'));
+const wantsJson = (argv: readonly string[]): boolean =>
+  argv.some((word, i) => word === '--output=json' || (word === 'json' && argv[i - 1] === '--output'));
+
+function report(error: unknown, json: boolean, cli: Cli): number {
   if (!(error instanceof HallmarkError)) {
     const message = error instanceof Error ? error.message : String(error);
     if (json) cli.out(resultText('json', { ok: false, error: { code: 'INTERNAL', message } }, ''));
