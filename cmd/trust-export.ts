@@ -36,7 +36,7 @@ Examples:
 }
 
 async function exportTrust(cli: Cli, names: readonly string[], flags: Flags): Promise<void> {
-  const chosen = names.length > 0 ? [...new Set(names)].map((name) => requireInstance(cli, name)) : listInstances(cli);
+  const chosen = names.length > 0 ? [...new Set(names)].map((name) => requireInstance(cli, name)) : requireAll(cli);
   const stored = chosen.filter(({ name, builtIn }) => {
     if (builtIn && names.includes(name)) throw builtInOnly(name);
     return !builtIn;
@@ -98,3 +98,11 @@ const incomplete = (name: string, file: string): TrustError =>
   new TrustError('TRUST_UNKNOWN', `the stored trust ${name} lacks ${file}`, {
     hint: `remove it and add it again: hallmark trust remove ${name}`,
   });
+
+// An archive of everything that silently lacks something would be found out when it is needed.
+function requireAll(cli: Cli): Instance[] {
+  const { instances, unusable } = listInstances(cli);
+  const [first] = unusable;
+  if (first !== undefined) throw first.error;
+  return instances;
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
-import { InputError, type InputErrorCode, TrustError, UsageError } from '../core/errors.ts';
+import { HallmarkError, InputError, type InputErrorCode, TrustError, UsageError } from '../core/errors.ts';
 import { makeFolder, readFileBounded, writeFileAtomic } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
@@ -52,6 +52,8 @@ export function ageInDays(meta: InstanceMeta, now: Date): number {
 export interface Instance {
   readonly name: string;
   readonly builtIn: boolean;
+  /** Where its files are; undefined if it is built in. */
+  readonly folder: string | undefined;
   readonly meta: InstanceMeta;
   readonly read: (file: string) => Uint8Array | undefined;
 }
@@ -103,12 +105,33 @@ export function findInstance(cli: Cli, name: string): Instance | undefined {
   return isNewer ? stored : builtIn();
 }
 
-/** All instances by name, the built-in one first. */
-export function listInstances(cli: Cli): Instance[] {
+/** What is in the store and is no instance, or one that is damaged. */
+export interface UnusableInstance {
+  readonly name: string;
+  readonly error: HallmarkError;
+}
+
+/** All instances by name, the built-in one first, and what only looks like one. */
+export function listInstances(cli: Cli): { instances: Instance[]; unusable: UnusableInstance[] } {
+  const instances: Instance[] = [];
+  const unusable: UnusableInstance[] = [];
+  const others = listStored(cli).filter((name) => name !== PUBLIC_GOOD.name);
+  for (const name of [PUBLIC_GOOD.name, ...others]) {
+    try {
+      instances.push(requireInstance(cli, name));
+    } catch (error) {
+      if (!(error instanceof HallmarkError)) throw error;
+      unusable.push({ name, error });
+    }
+  }
+  return { instances, unusable };
+}
+
+/** The names of all that is in the store, whatever it is; what begins with a dot is the store's own. */
+export function listStored(cli: Cli): string[] {
   const data = xdgDirectory(cli, 'data');
   const names = data === undefined ? [] : listFolder(join(data, 'trust'));
-  const others = names.filter((name) => /^[a-z0-9]/.test(name) && name !== PUBLIC_GOOD.name).sort();
-  return [PUBLIC_GOOD.name, ...others].map((name) => requireInstance(cli, name));
+  return names.filter((name) => !name.startsWith('.')).sort();
 }
 
 function listFolder(path: string): string[] {
@@ -126,7 +149,8 @@ function findStored(cli: Cli, name: string): Instance | undefined {
   const read = (file: string): Uint8Array | undefined => readIfThere(join(folder, file));
   const bytes = read(META);
   if (bytes === undefined) return undefined;
-  return { name, builtIn: false, meta: inFile(join(folder, META), () => parseMeta(bytes)), read };
+  const remedy = `hallmark trust remove ${name}`;
+  return { name, builtIn: false, folder, meta: inFile(join(folder, META), () => parseMeta(bytes), remedy), read };
 }
 
 function builtIn(): Instance {
@@ -139,6 +163,7 @@ function builtIn(): Instance {
   return {
     name: PUBLIC_GOOD.name,
     builtIn: true,
+    folder: undefined,
     meta: {
       url: PUBLIC_GOOD.tufUrl,
       fingerprint: PUBLIC_GOOD.fingerprint,
@@ -168,7 +193,8 @@ function parseMeta(bytes: Uint8Array): InstanceMeta {
 /** The instance's trusted root; TRUST_UNKNOWN if its folder lost it. */
 export function readTrustedRoot(instance: Instance): TrustedRoot {
   const bytes = instance.read(TRUSTED_ROOT);
-  if (bytes !== undefined) return inFile(`${instance.name}/${TRUSTED_ROOT}`, () => parseTrustedRoot(bytes));
+  if (bytes !== undefined)
+    return inFile(join(instance.folder ?? instance.name, TRUSTED_ROOT), () => parseTrustedRoot(bytes));
   throw new TrustError('TRUST_UNKNOWN', `the stored trust ${instance.name} has no ${TRUSTED_ROOT}`, {
     hint: `hallmark trust update ${instance.name}`,
   });
@@ -177,7 +203,7 @@ export function readTrustedRoot(instance: Instance): TrustedRoot {
 /** The instance's signing config of that file name, undefined if it has none. */
 export function readSigningConfig(instance: Instance, file: string): SigningConfig | undefined {
   const bytes = instance.read(file);
-  return bytes && inFile(`${instance.name}/${file}`, () => parseSigningConfig(bytes));
+  return bytes && inFile(join(instance.folder ?? instance.name, file), () => parseSigningConfig(bytes));
 }
 
 /** What meta.json holds; dates in RFC 3339. */
@@ -195,15 +221,15 @@ export function readIfThere(path: string): Uint8Array | undefined {
   }
 }
 
-/** Runs a parser of the file `path`: it knows what is wrong, not in which file. */
-export function inFile<T>(path: string, parse: () => T): T {
+/** Runs a parser of the file `path`: it knows what is wrong, not in which file. `remedy` is for what is beyond repair. */
+export function inFile<T>(path: string, parse: () => T, remedy?: string): T {
   try {
     return parse();
   } catch (cause) {
     if (!(cause instanceof InputError)) throw cause;
     throw new InputError(cause.code as InputErrorCode, `${path}: ${cause.message}`, {
       cause,
-      hint: cause.hint ?? `see what it is: head ${path}`,
+      hint: [cause.hint ?? `see what it is: head ${path}`, remedy].filter((line) => line !== undefined).join('\n'),
     });
   }
 }

@@ -4,6 +4,7 @@ import { serializeTime } from '../core/trust/fields.ts';
 import type { Service, SigningConfig } from '../core/trust/signing-config.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import type { Validity } from '../core/x509/validity.ts';
+import { errorJson } from './exit.ts';
 import { printable } from './report.ts';
 import {
   ageInDays,
@@ -12,6 +13,7 @@ import {
   readTrustedRoot,
   SIGNING_CONFIG,
   SIGNING_CONFIG_REKOR_V2,
+  type UnusableInstance,
 } from './trust-instances.ts';
 
 /** One line of `trust list`, for machines. */
@@ -27,15 +29,27 @@ export function summaryJson({ name, builtIn, meta }: Instance, inUse: string): R
   };
 }
 
-/** `trust list` for people: the one in use has a star. */
-export function listText(instances: readonly Instance[], inUse: string, now: Date): string {
-  const width = Math.max(...instances.map(({ name }) => name.length));
-  return instances
-    .map(({ name, meta }) => {
-      const age = `${ageInDays(meta, now)} days old${isExpired(meta.rootExpires, now) ? ', TUF root expired' : ''}`;
-      return `${name === inUse ? '*' : ' '} ${name.padEnd(width)}  ${printable(meta.url ?? 'from a file')}  (${age})\n`;
-    })
-    .join('');
+/** What `trust list` says of something unusable to machines. */
+export function unusableJson({ name, error }: UnusableInstance): Record<string, Json> {
+  return { name, error: errorJson(error) };
+}
+
+/** `trust list` for people: the one in use has a star, what cannot be used an exclamation mark. */
+export function listText(
+  instances: readonly Instance[],
+  unusable: readonly UnusableInstance[],
+  inUse: string,
+  now: Date,
+): string {
+  const width = Math.max(...[...instances, ...unusable].map(({ name }) => name.length));
+  const problems = unusable.map(
+    ({ name, error }) => `! ${printable(name.padEnd(width))}  unusable: ${printable(error.message)}\n`,
+  );
+  const usable = instances.map(({ name, meta }) => {
+    const age = `${ageInDays(meta, now)} days old${isExpired(meta.rootExpires, now) ? ', TUF root expired' : ''}`;
+    return `${name === inUse ? '*' : ' '} ${name.padEnd(width)}  ${printable(meta.url ?? 'from a file')}  (${age})\n`;
+  });
+  return [...usable, ...problems].join('');
 }
 
 /** `trust show` for machines. */

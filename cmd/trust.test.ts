@@ -1,5 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
@@ -329,6 +338,49 @@ describe('trust use and remove', () => {
   test('remove of the built-in one: exit 2', async () => expect((await trust('remove', 'public-good')).exit).toBe(2));
   test('remove of an unknown name: exit 7', async () => expect((await trust('remove', 'none')).exit).toBe(7));
   test('remove of a path: exit 2', async () => expect((await trust('remove', '..')).exit).toBe(2));
+});
+
+describe('what is in the store and cannot be used', () => {
+  const outside = (): string => join(home, 'outside');
+  beforeEach(async () => {
+    await addInstance();
+    mkdirSync(outside());
+    writeFileSync(join(outside(), 'kept'), 'kept');
+    mkdirSync(stored('corrupt'));
+    writeFileSync(join(stored('corrupt'), 'meta.json'), '{');
+    mkdirSync(stored('empty'));
+    symlinkSync(outside(), stored('link'));
+    symlinkSync(join(home, 'nowhere'), stored('dangling'));
+    writeFileSync(stored('Some file'), '');
+  });
+  const NAMES = ['Some file', 'corrupt', 'dangling', 'empty', 'link'];
+
+  test('list tells it from what can', async () => {
+    const { out } = await trust('list', '--output', 'json');
+    const result = JSON.parse(out) as { ok: boolean; trust: { name: string }[]; unusable: { name: string }[] };
+    expect(result.ok).toBe(true);
+    expect(result.trust.map(({ name }) => name)).toEqual(['public-good', 'lab']);
+    expect(result.unusable.map(({ name }) => name)).toEqual(NAMES);
+    const { out: text, err } = await trust('list');
+    expect(text).toMatch(/^! corrupt +unusable: .*meta.json/m);
+    expect(err).toContain("hallmark trust remove 'Some file'");
+  });
+
+  test('remove removes it, and follows no link', async () => {
+    for (const name of NAMES) expect(await trust('remove', name)).toMatchObject({ exit: 0 });
+    expect(readdirSync(stored()).filter((name) => name !== '.lock')).toEqual(['lab']);
+    expect(existsSync(join(outside(), 'kept'))).toBe(true);
+  });
+
+  test('the store itself is not for removal: exit 2', async () => {
+    for (const name of ['.lock', '../trust', '.', '']) expect((await trust('remove', name)).exit).toBe(2);
+  });
+
+  test('hints name files that are there', async () => {
+    writeFileSync(join(stored('lab'), 'trusted_root.json'), '{');
+    const { err } = await trust('show', 'lab');
+    expect(err).toContain(join(stored('lab'), 'trusted_root.json'));
+  });
 });
 
 describe('trust show', () => {

@@ -5,19 +5,13 @@ import { TrustError, UsageError } from '../core/errors.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
 import { requireFingerprint } from './fingerprint.ts';
+import { printable, shellWord } from './report.ts';
 import { trustCreateCommand } from './trust-create.ts';
 import { trustExportCommand } from './trust-export.ts';
 import { findRepository, fingerprintOf, type Material, readMaterial } from './trust-fetch.ts';
 import { trustImportCommand } from './trust-import.ts';
-import {
-  findInstance,
-  listInstances,
-  nameInUse,
-  requireInstance,
-  requireName,
-  setNameInUse,
-} from './trust-instances.ts';
-import { detailsJson, detailsText, listText, summaryJson } from './trust-show.ts';
+import { listInstances, listStored, nameInUse, requireInstance, requireName, setNameInUse } from './trust-instances.ts';
+import { detailsJson, detailsText, listText, summaryJson, unusableJson } from './trust-show.ts';
 import { removeInstance, storeInstance, updateInstance } from './trust-write.ts';
 
 /** Asks a person; true only for an explicit yes. */
@@ -104,7 +98,12 @@ async function add(cli: Cli, confirm: Confirm, source: string, flags: AddFlags):
   const instance = requireInstance(cli, name);
   const inUse = nameInUse(cli);
   const next = inUse === name ? 'it is in use now' : `use it with: hallmark trust use ${name}, or --trust ${name}`;
-  emit(cli, flags.output, { trust: summaryJson(instance, inUse) }, `added ${name} (${fingerprint})\n${next}\n`);
+  emit(
+    cli,
+    flags.output,
+    { ok: true, trust: summaryJson(instance, inUse) },
+    `added ${name} (${fingerprint})\n${next}\n`,
+  );
 }
 
 function requireSameFingerprint(source: string, expected: string, found: string): void {
@@ -151,22 +150,25 @@ async function askTerminal(question: string): Promise<boolean> {
 
 function list(cli: Cli, flags: CommonFlags): void {
   const inUse = nameInUse(cli);
-  const instances = listInstances(cli);
-  const json = { trust: instances.map((instance) => summaryJson(instance, inUse)) };
-  emit(cli, flags.output, json, listText(instances, inUse, cli.now()));
+  const { instances, unusable } = listInstances(cli);
+  const trust = instances.map((instance) => summaryJson(instance, inUse));
+  const text = listText(instances, unusable, inUse, cli.now());
+  emit(cli, flags.output, { ok: true, trust, unusable: unusable.map(unusableJson) }, text);
+  for (const { name } of unusable)
+    cli.warn(`${printable(name)} cannot be used: hallmark trust remove ${shellWord(name)}`);
 }
 
 function show(cli: Cli, name: string | undefined, flags: CommonFlags): void {
   const inUse = nameInUse(cli);
   const instance = requireInstance(cli, name ?? inUse);
-  const json = { trust: detailsJson(instance, inUse) };
+  const json = { ok: true, trust: detailsJson(instance, inUse) };
   emit(cli, flags.output, json, detailsText(instance, inUse, cli.now()));
 }
 
 function use(cli: Cli, name: string, flags: CommonFlags): void {
   const instance = requireInstance(cli, name);
   setNameInUse(cli, name);
-  emit(cli, flags.output, { trust: summaryJson(instance, name) }, `${name} is in use\n`);
+  emit(cli, flags.output, { ok: true, trust: summaryJson(instance, name) }, `${name} is in use\n`);
 }
 
 async function update(cli: Cli, given: string | undefined, flags: CommonFlags): Promise<void> {
@@ -176,20 +178,21 @@ async function update(cli: Cli, given: string | undefined, flags: CommonFlags): 
   const after = requireInstance(cli, name);
   const isNew = after.meta.targetsVersion !== before.meta.targetsVersion;
   const text = `${name} is up to date${isNew ? ', with new trust material' : '; nothing is new'}\n`;
-  emit(cli, flags.output, { trust: summaryJson(after, nameInUse(cli)), changed: isNew }, text);
+  emit(cli, flags.output, { ok: true, trust: summaryJson(after, nameInUse(cli)), changed: isNew }, text);
 }
 
-async function remove(cli: Cli, given: string, flags: CommonFlags): Promise<void> {
-  const name = requireName(given);
-  if (name === PUBLIC_GOOD.name && findInstance(cli, name)?.builtIn) {
+async function remove(cli: Cli, name: string, flags: CommonFlags): Promise<void> {
+  const isStored = listStored(cli).includes(name);
+  if (name === PUBLIC_GOOD.name && !isStored) {
     throw new UsageError(`${name} is built in and cannot be removed`, {
       hint: 'hallmark trust use NAME chooses another',
     });
   }
-  requireInstance(cli, name);
+  // What is stored goes even if it cannot be used.
+  if (!isStored) requireInstance(cli, name);
   await removeInstance(cli, name);
   const wasInUse = nameInUse(cli) === name;
   if (wasInUse) setNameInUse(cli, PUBLIC_GOOD.name);
-  const text = `removed ${name}${wasInUse ? `; ${PUBLIC_GOOD.name} is in use now` : ''}\n`;
-  emit(cli, flags.output, { removed: name, inUse: nameInUse(cli) }, text);
+  const text = `removed ${printable(name)}${wasInUse ? `; ${PUBLIC_GOOD.name} is in use now` : ''}\n`;
+  emit(cli, flags.output, { ok: true, removed: name, inUse: nameInUse(cli) }, text);
 }
