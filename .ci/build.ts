@@ -26,8 +26,6 @@ const build = Bun.spawnSync(
     '--compile',
     '--minify',
     '--bytecode',
-    '--splitting',
-    '--format=esm',
     // In chunks, so that a command loads its own code alone; and compiled to machine code late, for most commands end
     // before that pays (what runs long calls Bun.unsafe.setJITPolicy(1)).
     '--format=esm',
