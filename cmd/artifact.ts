@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseHex } from '../core/bytes/bytes.ts';
 import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import { InputError, UsageError } from '../core/errors.ts';
-import { readFileBounded } from '../core/files.ts';
+import { readFileBounded, readSome } from '../core/files.ts';
 import { MAX_ARTIFACT_IN_MEMORY_BYTES } from '../core/limits.ts';
 import type { Artifact } from '../core/verify/artifact.ts';
 
@@ -57,20 +57,6 @@ export function* readChunks(path: string): Generator<Uint8Array, void, undefined
     throw unreadable(path, cause);
   } finally {
     if (fd !== undefined && fd !== 0) closeSync(fd);
-  }
-}
-
-// A pipe that another process set to non-blocking answers EAGAIN instead of waiting.
-function readSome(fd: number, into: Uint8Array): number {
-  for (;;) {
-    try {
-      return readSync(fd, into);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EOF') return 0;
-      if (code !== 'EAGAIN') throw error;
-      Bun.sleepSync(5);
-    }
   }
 }
 
