@@ -155,7 +155,7 @@ describe.if(npm !== undefined)('publish attestations of npm', () => {
       if (other === undefined) throw new Error('internal: npm has one key');
       // Even where its period would have it.
       const always = { key: other.key, validFor: { start: undefined, end: undefined } };
-      expect(() => verify(bundle, sha512, always)).toThrow(rejected('LOG_ENTRY_MISMATCH'));
+      expect(() => verify(bundle, sha512, always)).toThrow(rejected('KEY_MISMATCH'));
       expect(() => verify(bundle, sha512, other)).toThrow(rejected('KEY_EXPIRED'));
     });
 

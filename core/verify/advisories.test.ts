@@ -375,7 +375,7 @@ describe.if(SAMPLES.length > 0)('identity and policy', () => {
 
   test('another key than the one that is trusted', () => {
     const policy = { key: generateKey('p256').publicKey };
-    expectRejected('LOG_ENTRY_MISMATCH', withOptions(caseOf('managed-key-happy-path'), { policy }));
+    expectRejected('KEY_MISMATCH', withOptions(caseOf('managed-key-happy-path'), { policy }));
     const unlogged = withBundle(caseOf('managed-key-happy-path'), { tlogEntries: [] });
     expect(verify(unlogged).signer.kind).toBe('key');
     expectRejected('SIGNATURE_INVALID', withOptions(unlogged, { policy }));

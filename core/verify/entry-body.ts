@@ -9,7 +9,7 @@ import type { PublicKey } from '../crypto/public-key.ts';
 import { VerificationError } from '../errors.ts';
 import type { Artifact } from './artifact.ts';
 import type { SignedContent } from './content.ts';
-import { requireDigest } from './signature.ts';
+import { isSignedWith, requireDigest } from './signature.ts';
 import type { Signer } from './signer.ts';
 
 /** What an entry has to be about. */
@@ -21,17 +21,31 @@ export interface SignedThing {
 
 /**
  * The entry repeats the bundle's signature, key or certificate, and digest: all of them, or it is some other signature's
- * (client specification §4.5). LOG_ENTRY_MISMATCH, DIGEST_MISMATCH, PEM_INVALID.
+ * (client specification §4.5). LOG_ENTRY_MISMATCH, KEY_MISMATCH, DIGEST_MISMATCH, PEM_INVALID.
  */
 export function requireMatchingBody(body: EntryBody, signed: SignedThing, evidence: string): void {
-  for (const [part, same] of compare(body, signed)) {
-    if (same) continue;
-    throw new VerificationError('LOG_ENTRY_MISMATCH', 'log', `the log entry is about another ${part}`, { evidence });
+  const different = compare(body, signed).flatMap(([part, same]) => (same ? [] : [part]));
+  const [first] = different;
+  if (first !== undefined) {
+    if (isOfAnotherKey(different, signed)) throw otherKey(evidence);
+    throw new VerificationError('LOG_ENTRY_MISMATCH', 'log', `the log entry is about another ${first}`, { evidence });
   }
   if (signed.content.kind === 'message' && body.kind === 'hashedrekord') {
     requireDigest(signed.artifact, body.hash, body.digest, evidence);
   }
 }
+
+// The entry is this signature's, and so is the key in it: it is the key that was named for verification that is another.
+function isOfAnotherKey(different: readonly string[], { content, signer, artifact }: SignedThing): boolean {
+  const onlyKey = different.includes('key') && different.every((part) => part === 'key' || part === 'algorithm');
+  return onlyKey && !isSignedWith(content, signer.key, artifact);
+}
+
+const otherKey = (evidence: string): VerificationError =>
+  new VerificationError('KEY_MISMATCH', 'log', 'signed with another key than the given one', {
+    evidence,
+    hint: 'ask the signer for the public key; what the bundle says of it: hallmark inspect BUNDLE',
+  });
 
 type Comparison = readonly [part: string, same: boolean];
 

@@ -76,6 +76,16 @@ function isPureSignature(key: PublicKey, artifact: Artifact, signature: Uint8Arr
   return digests.every(([hash, digest]) => equal(digest, hashOf(hash, bytes)));
 }
 
+/** Whether the signature is by this key, as far as the artifact tells; to explain a rejection, never to accept. */
+export function isSignedWith(content: SignedContent, key: PublicKey, artifact: Artifact): boolean {
+  try {
+    verifySignature(content, key, artifact, undefined);
+    return true;
+  } catch (error) {
+    return !(error instanceof VerificationError && error.code === 'SIGNATURE_INVALID');
+  }
+}
+
 function digestNotGiven(hash: HashName, evidence: string): VerificationError {
   return new VerificationError(
     'DIGEST_MISMATCH',

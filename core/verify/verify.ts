@@ -73,7 +73,7 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBu
 }
 
 /** The codes of a signature that is tried with another key than it was made with; that of the right key says more. */
-const OTHER_KEY: readonly ErrorCode[] = ['SIGNATURE_INVALID', 'LOG_ENTRY_MISMATCH', 'DIGEST_MISMATCH'];
+const OTHER_KEY: readonly ErrorCode[] = ['SIGNATURE_INVALID', 'LOG_ENTRY_MISMATCH', 'KEY_MISMATCH', 'DIGEST_MISMATCH'];
 
 function noKeyVerifies(errors: readonly VerificationError[]): VerificationError {
   const [first] = errors;
