@@ -59,6 +59,8 @@ export const MAX_OID_ARCS = 32;
 export const MAX_IDENTITY_TOKEN_CHARS = 16 * 1024;
 /** Bytes of a key or certificate file in PEM. */
 export const MAX_KEY_FILE_BYTES = 1024 * 1024;
+/** Iterations that turn a password into the key of a private key file: seconds of work. Advice for PBKDF2 is 600,000. */
+export const MAX_KEY_DERIVATION_ITERATIONS = 10_000_000;
 /** Bytes of one service's answer: a log entry with a 16 MiB body and its proof at most. */
 export const MAX_SERVICE_ANSWER_BYTES = 32 * 1024 * 1024;
 

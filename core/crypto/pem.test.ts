@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'bun:test';
 import { concat } from '../bytes/bytes.ts';
-import { parsePem, serializePem } from './pem.ts';
+import { parseKeyPem, parsePem, serializePem } from './pem.ts';
 
 const BODY = Uint8Array.from({ length: 100 }, (_, i) => i);
 const BLOCK = serializePem('PUBLIC KEY', BODY);
 const CERTIFICATE = serializePem('CERTIFICATE', BODY);
+const ENCRYPTED = serializePem('EC PRIVATE KEY', BODY).replace(
+  '\n',
+  `\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,${'0a'.repeat(16)}\n\n`,
+);
 const invalid = expect.objectContaining({ code: 'PEM_INVALID' });
 
 describe('parsePem', () => {
@@ -52,11 +56,44 @@ describe('parsePem', () => {
     ['an empty body', '-----BEGIN X-----\n-----END X-----\n'],
     ['a begin line inside a block', BLOCK.replace('\n', '\n-----BEGIN PUBLIC KEY-----\n')],
     ['headers', BLOCK.replace('\n', '\nProc-Type: 4,ENCRYPTED\n')],
+    ['headers of an encrypted key', ENCRYPTED],
     ['a text above the bound', `${BLOCK}${'\n'.repeat(1024 * 1024)}`],
   ];
   for (const [flaw, text, label] of flaws) {
     test(`refuses ${flaw}`, () => {
       expect(() => parsePem(text, label)).toThrow(invalid);
+    });
+  }
+});
+
+describe('parseKeyPem', () => {
+  test('reads plain and encrypted keys', () => {
+    const dekInfo = `AES-128-CBC,${'0a'.repeat(16)}`;
+    expect(parseKeyPem(ENCRYPTED + BLOCK)).toEqual([
+      { label: 'EC PRIVATE KEY', der: BODY, dekInfo },
+      { label: 'PUBLIC KEY', der: BODY },
+    ]);
+    expect(parseKeyPem(ENCRYPTED.replaceAll('\n', '\r\n'))[0]?.dekInfo).toBe(dekInfo);
+  });
+
+  const flaws: [string, string, string?][] = [
+    ['headers under a label that has none', ENCRYPTED.replaceAll('EC PRIVATE', 'PRIVATE')],
+    ['another Proc-Type', ENCRYPTED.replace('4,ENCRYPTED', '4,MIC-ONLY')],
+    ['a missing Proc-Type', ENCRYPTED.replace('Proc-Type: 4,ENCRYPTED\n', '')],
+    ['a missing DEK-Info', ENCRYPTED.replace(/DEK-Info.*\n/, '')],
+    ['a third header', ENCRYPTED.replace('\n\n', '\nX: y\n\n')],
+    ['no blank line after the headers', ENCRYPTED.replace('\n\n', '\n')],
+    ['headers without a body', ENCRYPTED.replace(/\n\n[^-]*/, '\n\n')],
+    ['an IV that is too short', ENCRYPTED.replace(',0a', ',')],
+    ['an IV that is too long', ENCRYPTED.replace(',0a', ',0a0a')],
+    ['an IV that is not hex', ENCRYPTED.replace(',0a', ',xx')],
+    ['an unknown cipher', ENCRYPTED.replace('AES-128-CBC', 'CAMELLIA-128-CBC'), 'KEY_UNSUPPORTED'],
+    ['single DES', ENCRYPTED.replace('AES-128-CBC', 'DES-CBC'), 'KEY_UNSUPPORTED'],
+  ];
+  for (const [flaw, text, code = 'PEM_INVALID'] of flaws) {
+    test(`refuses ${flaw}`, () => {
+      expect(text).not.toBe(ENCRYPTED);
+      expect(() => parseKeyPem(text)).toThrow(expect.objectContaining({ code }));
     });
   }
 });

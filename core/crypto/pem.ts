@@ -8,7 +8,25 @@ export interface PemBlock {
   readonly der: Uint8Array;
 }
 
+/** A block of a private key, which may be encrypted by its headers (RFC 1421 §4.6.1). */
+export interface KeyPemBlock extends PemBlock {
+  /** The value of DEK-Info: one of CIPHERS and its IV in hex. `der` is ciphertext then. */
+  readonly dekInfo?: string;
+}
+
+/** Bytes of the IV of each cipher that headers may name. */
+const CIPHERS: ReadonlyMap<string, number> = new Map([
+  ['AES-128-CBC', 16],
+  ['AES-192-CBC', 16],
+  ['AES-256-CBC', 16],
+  ['DES-EDE3-CBC', 8],
+]);
+/** The labels under which OpenSSL has encrypted so. PKCS#8 has an encryption of its own. */
+const ENCRYPTABLE: readonly string[] = ['EC PRIVATE KEY', 'RSA PRIVATE KEY'];
+/** Proc-Type, DEK-Info and a blank line. */
+const HEADER_LINES = 3;
 const BEGIN = /^-----BEGIN ([A-Z0-9]+(?: [A-Z0-9]+)*)-----$/;
+const CONVERT = 'if this is an encrypted private key, convert it: openssl pkcs8 -topk8 -in OLD -out NEW';
 const LINE = /^[A-Za-z0-9+/]+={0,2}$/;
 
 function fail(line: number, problem: string): InputError {
@@ -21,9 +39,18 @@ function fail(line: number, problem: string): InputError {
  * for CERTIFICATE any other text too, as CA bundles carry it (§5.2). Errors: PEM_INVALID.
  */
 export function parsePem(text: string, label?: string): PemBlock[] {
+  return parseBlocks(text, label, []);
+}
+
+/** The same for private keys, which may be encrypted by headers. Errors: PEM_INVALID, KEY_UNSUPPORTED. */
+export function parseKeyPem(text: string): KeyPemBlock[] {
+  return parseBlocks(text, undefined, ENCRYPTABLE);
+}
+
+function parseBlocks(text: string, label: string | undefined, encryptable: readonly string[]): KeyPemBlock[] {
   if (text.length > MAX_KEY_FILE_BYTES) throw new InputError('PEM_INVALID', `PEM longer than ${MAX_KEY_FILE_BYTES}`);
   const lines = text.split(/\r?\n/);
-  const blocks: PemBlock[] = [];
+  const blocks: KeyPemBlock[] = [];
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string;
     const found = BEGIN.exec(line)?.[1];
@@ -35,11 +62,25 @@ export function parsePem(text: string, label?: string): PemBlock[] {
     if (label !== undefined && found !== label) throw fail(at + 1, `expected ${label}, found ${found.slice(0, 80)}`);
     const end = lines.indexOf(`-----END ${found}-----`, at + 1);
     if (end < 0) throw fail(at + 1, `no end line for ${found.slice(0, 80)}`);
-    blocks.push({ label: found, der: parseBody(lines, at + 1, end) });
+    const dekInfo = encryptable.includes(found) ? dekInfoAt(lines, at + 1) : undefined;
+    if (dekInfo === undefined) blocks.push({ label: found, der: parseBody(lines, at + 1, end) });
+    else blocks.push({ label: found, der: parseBody(lines, at + 1 + HEADER_LINES, end), dekInfo });
     at = end;
   }
   if (blocks.length === 0) throw new InputError('PEM_INVALID', 'no PEM block');
   return blocks;
+}
+
+function dekInfoAt(lines: readonly string[], at: number): string | undefined {
+  if (lines[at] !== 'Proc-Type: 4,ENCRYPTED') return undefined;
+  const [, dekInfo, cipher = '', iv = ''] = /^DEK-Info: (([A-Z0-9-]+),([0-9A-Fa-f]+))$/.exec(lines[at + 1] ?? '') ?? [];
+  if (dekInfo === undefined || lines[at + 2] !== '') throw fail(at + 2, 'expected DEK-Info and a blank line');
+  const ivBytes = CIPHERS.get(cipher);
+  if (ivBytes === undefined) {
+    throw new InputError('KEY_UNSUPPORTED', `private key encrypted with ${cipher.slice(0, 80)}`, { hint: CONVERT });
+  }
+  if (iv.length !== 2 * ivBytes) throw fail(at + 2, `expected an IV of ${ivBytes} bytes`);
+  return dekInfo;
 }
 
 function parseBody(lines: readonly string[], start: number, end: number): Uint8Array {
@@ -47,7 +88,7 @@ function parseBody(lines: readonly string[], start: number, end: number): Uint8A
     const line = lines[at] as string;
     if (line.includes(':')) {
       throw new InputError('PEM_INVALID', `line ${at + 1}: PEM headers are not supported`, {
-        hint: 'if this is an encrypted private key, convert it: openssl pkcs8 -topk8 -in OLD -out NEW',
+        hint: CONVERT,
       });
     }
     // Padding inside the body is caught below: the joined text is not canonical then.

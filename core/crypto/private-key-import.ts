@@ -1,8 +1,9 @@
 import { createPrivateKey, type KeyObject, type PrivateKeyInput } from 'node:crypto';
 import { DerReader, TAG } from '../asn1/der.ts';
 import { InputError } from '../errors.ts';
+import { MAX_KEY_DERIVATION_ITERATIONS } from '../limits.ts';
 import { openCosignKey } from './cosign-key.ts';
-import { type PemBlock, parsePem, serializePem } from './pem.ts';
+import { type KeyPemBlock, parseKeyPem, serializePem } from './pem.ts';
 
 /** Gives the password of an encrypted key; called only if the key is encrypted. */
 export type Password = (() => string) | undefined;
@@ -12,8 +13,9 @@ export type Password = (() => string) | undefined;
  * cause, as an error must not carry a byte of a private key.
  */
 export function importPrivateKeyPem(pem: string, password: Password): KeyObject {
-  const { label, der } = requireOneKey(parsePem(pem));
+  const { label, der, dekInfo } = requireOneKey(parseKeyPem(pem));
   try {
+    if (dekInfo !== undefined) return importEncryptedByHeaders(label, der, dekInfo, requirePassword(password));
     switch (label) {
       case 'PRIVATE KEY':
       case 'EC PRIVATE KEY':
@@ -34,7 +36,7 @@ export function importPrivateKeyPem(pem: string, password: Password): KeyObject 
 }
 
 // `openssl ecparam -genkey` writes the curve as a block of its own first; the key repeats it, and only that one is read.
-function requireOneKey(blocks: readonly PemBlock[]): PemBlock {
+function requireOneKey(blocks: readonly KeyPemBlock[]): KeyPemBlock {
   const [block, ...more] = blocks[0]?.label === 'EC PARAMETERS' ? blocks.slice(1) : blocks;
   if (block === undefined || more.length > 0) throw new InputError('PEM_INVALID', 'expected exactly one private key');
   return block;
@@ -78,22 +80,52 @@ function importCosign(body: Uint8Array, password: string): KeyObject {
 
 /** EncryptedPrivateKeyInfo (RFC 5958 §3). */
 function importEncrypted(der: Uint8Array, passphrase: string): KeyObject {
+  let iterations: bigint;
   try {
     const outer = new DerReader(der);
     const info = outer.sequence();
     outer.end();
-    info.sequence();
+    iterations = readIterations(info.sequence());
     info.octetString();
     info.end();
   } catch {
     throw new InputError('KEY_INVALID', 'not a valid ENCRYPTED PRIVATE KEY');
   }
-  // A wrong password can pass the padding by chance and fail at any later point, so there is one answer to all of it.
-  const wrong = new InputError('KEY_PASSWORD_WRONG', 'the password does not open the private key', {
+  if (iterations > MAX_KEY_DERIVATION_ITERATIONS) {
+    throw new InputError('KEY_UNSUPPORTED', `encryption of more than ${MAX_KEY_DERIVATION_ITERATIONS} iterations`, {
+      hint: 'encrypt the key again: openssl pkcs8 -topk8 -iter 600000 -in OLD -out NEW',
+    });
+  }
+  return importNative({ key: serializePem('ENCRYPTED PRIVATE KEY', der), format: 'pem', passphrase }, wrongPassword());
+}
+
+const PBES2 = '1.2.840.113549.1.5.13';
+
+// All derivations begin with salt and cost: PBKDF2 and scrypt inside of PBES2 (RFC 8018 §A.4, RFC 7914 §7), others at
+// the top (RFC 8018 §A.3, RFC 7292 §C).
+function readIterations(algorithm: DerReader): bigint {
+  const scheme = algorithm.oid();
+  let parameters = algorithm.sequence();
+  if (scheme === PBES2) {
+    const derivation = parameters.sequence();
+    derivation.oid();
+    parameters = derivation.sequence();
+  }
+  parameters.octetString();
+  return parameters.integer();
+}
+
+/** SEC 1 or PKCS#1 encrypted by PEM headers, OpenSSL's form before PKCS#8. */
+function importEncryptedByHeaders(label: string, der: Uint8Array, dekInfo: string, passphrase: string): KeyObject {
+  const key = serializePem(label, der).replace('\n', `\nProc-Type: 4,ENCRYPTED\nDEK-Info: ${dekInfo}\n\n`);
+  return importNative({ key, format: 'pem', passphrase }, wrongPassword());
+}
+
+// It can pass the padding by chance and fail at any later point, so there is one answer to all of it.
+const wrongPassword = (): InputError =>
+  new InputError('KEY_PASSWORD_WRONG', 'the password does not open the private key', {
     hint: 'give the password that the key was made with; if it is right, the file is damaged',
   });
-  return importNative({ key: serializePem('ENCRYPTED PRIVATE KEY', der), format: 'pem', passphrase }, wrong);
-}
 
 function importNative(input: PrivateKeyInput, otherwise: InputError): KeyObject {
   try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
+import { integer, octetString, oid, sequence } from '../asn1/der.ts';
 import { parseUtf8, serializeUtf8 } from '../bytes/bytes.ts';
 import { HallmarkError } from '../errors.ts';
 import type { KeyKind } from './algorithms.ts';
@@ -109,6 +110,29 @@ describe("openssl's private keys", () => {
       withCode('KEY_PASSWORD_REQUIRED'),
     );
   });
+  for (const cipher of ['aes128', 'aes192', 'aes256', 'des3']) {
+    test(`sec1-p256-${cipher}.pem`, () => {
+      const pem = testdata(`sec1-p256-${cipher}.pem`);
+      expectSame(
+        parsePrivateKey(pem, () => 'sesame'),
+        P256.spki,
+      );
+      for (const password of ['Sesame', '', 'x'.repeat(2000)])
+        expect(() => parsePrivateKey(pem, () => password)).toThrow(withCode('KEY_PASSWORD_WRONG'));
+      expect(() => parsePrivateKey(pem, undefined)).toThrow(withCode('KEY_PASSWORD_REQUIRED'));
+    });
+  }
+  for (const cipher of ['aes256', 'des3']) {
+    test(`pkcs1-rsa2048-${cipher}.pem`, () => {
+      const pem = testdata(`pkcs1-rsa2048-${cipher}.pem`);
+      expectSame(
+        parsePrivateKey(pem, () => 'sesame'),
+        parsePrivateKey(testdata('pkcs1-rsa2048.pem'), noPassword).publicKey.spki,
+      );
+      expect(() => parsePrivateKey(pem, () => 'Sesame')).toThrow(withCode('KEY_PASSWORD_WRONG'));
+      expect(() => parsePrivateKey(pem, undefined)).toThrow(withCode('KEY_PASSWORD_REQUIRED'));
+    });
+  }
   test('pkcs1-rsa2048.pem', () => {
     const key = parsePrivateKey(testdata('pkcs1-rsa2048.pem'), noPassword);
     expect(key.publicKey.bits).toBe(2048);
@@ -192,6 +216,16 @@ describe("cosign's private keys", () => {
 const bodyOf = (pem: string): string => parseUtf8(parsePem(pem)[0]?.der as Uint8Array);
 
 describe('parsePrivateKey refuses', () => {
+  const headers = testdata('sec1-p256-aes128.pem');
+  const withCipher = (name: string): string => headers.replace('AES-128-CBC', name);
+  const withLabel = (label: string): string => headers.replaceAll('EC PRIVATE KEY', label);
+  const withIterations = (count: number | undefined): string => {
+    const iterations = count === undefined ? [] : [integer(BigInt(count))];
+    const derivation = sequence(oid('1.2.840.113549.1.5.12'), sequence(octetString(counted(8)), ...iterations));
+    const encryption = sequence(oid('2.16.840.1.101.3.4.1.42'), octetString(counted(16)));
+    const scheme = sequence(oid('1.2.840.113549.1.5.13'), sequence(derivation, encryption));
+    return serializePem('ENCRYPTED PRIVATE KEY', sequence(scheme, octetString(counted(144))));
+  };
   const bare = parsePem(testdata('pkcs8-p256.pem'))[0]?.der as Uint8Array;
   const change = (at: number): Uint8Array => {
     const copy = Uint8Array.from(bare);
@@ -203,7 +237,12 @@ describe('parsePrivateKey refuses', () => {
     ['an OpenSSH key', serializePem('OPENSSH PRIVATE KEY', bare), 'KEY_UNSUPPORTED', 'OPENSSH'],
     ['two keys', testdata('pkcs8-p256.pem').repeat(2), 'PEM_INVALID', 'exactly one'],
     ['curve parameters without a key', serializePem('EC PARAMETERS', bare), 'PEM_INVALID', 'exactly one'],
-    ["openssl's old encryption", testdata('sec1-p256-headers.pem'), 'PEM_INVALID', 'headers'],
+    ['an unknown old encryption', withCipher('CAMELLIA-128-CBC'), 'KEY_UNSUPPORTED', 'CAMELLIA'],
+    ['old encryption of PKCS#8', withLabel('PRIVATE KEY'), 'PEM_INVALID', 'headers'],
+    ['SEC 1 under the encrypted label of PKCS#1', withLabel('RSA PRIVATE KEY'), 'KEY_PASSWORD_WRONG'],
+    ['PBKDF2 of endless iterations', withIterations(0x7fffffff), 'KEY_UNSUPPORTED', 'iterations'],
+    ['PBKDF2 of one iteration too many', withIterations(10_000_001), 'KEY_UNSUPPORTED', 'iterations'],
+    ['PBKDF2 without iterations', withIterations(undefined), 'KEY_INVALID'],
     ['text that is no PEM', 'hello', 'PEM_INVALID'],
     ['data after the key', serializePem('PRIVATE KEY', new Uint8Array([...bare, 0])), 'KEY_INVALID'],
     ['a truncated key', serializePem('PRIVATE KEY', bare.subarray(0, -1)), 'KEY_INVALID'],

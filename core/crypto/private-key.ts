@@ -40,8 +40,8 @@ export async function generateRsaKey(bits: RsaBits): Promise<PrivateKey> {
 }
 
 /**
- * The key of a PEM text: PKCS#8, SEC 1 (also after OpenSSL's EC PARAMETERS), PKCS#1, encrypted PKCS#8, or cosign's encrypted
- * form. Errors: PEM_INVALID, KEY_INVALID, KEY_UNSUPPORTED, KEY_PASSWORD_REQUIRED, KEY_PASSWORD_WRONG.
+ * The key of a PEM text: PKCS#8, SEC 1 (also after OpenSSL's EC PARAMETERS) or PKCS#1, each plain or encrypted, or cosign's
+ * encrypted form. Errors: PEM_INVALID, KEY_INVALID, KEY_UNSUPPORTED, KEY_PASSWORD_REQUIRED, KEY_PASSWORD_WRONG.
  */
 export function parsePrivateKey(pem: string, password: Password): PrivateKey {
   return fromNative(importPrivateKeyPem(pem, password));
