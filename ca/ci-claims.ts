@@ -115,11 +115,13 @@ function render(template: string, serverUrl: string, token: TokenClaims): string
   return complete ? uri : undefined;
 }
 
-/** A claim as text: services write numbers with and without quotes. '' is absent. */
+/** A claim as text: services write numbers with and without quotes. '' is absent, a lone surrogate refused. */
 function claimText(token: TokenClaims, name: string): string | undefined {
   const value = Object.hasOwn(token, name) ? token[name] : undefined;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value !== 0) return String(value);
-  return typeof value === 'string' && value !== '' && value.isWellFormed() ? value : undefined;
+  if (typeof value !== 'string' || value === '') return undefined;
+  if (!value.isWellFormed()) throw new IdentityError('IDENTITY_TOKEN_INVALID', `claim ${name} is not Unicode text`);
+  return value;
 }
 
 function gitlabRef(claims: TokenClaims): string {

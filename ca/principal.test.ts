@@ -226,3 +226,22 @@ test('the type decides which proof comes first, and both are taken', () => {
   expect(principal(username, claims).possessionMessages).toEqual(['subject', 'a@b.c']);
   expect(principal(username, {}).possessionMessages).toEqual(['subject']);
 });
+
+describe('a lone surrogate, which no certificate can carry, is refused', () => {
+  const username: IdentityRules = { type: 'username', subjectDomain: 'example.com' };
+  const federated: IdentityRules = { ...EMAIL, issuerClaim: ['issuer'] };
+  const job = { organization_slug: 'o', pipeline_slug: 'p' };
+  const buildkite: IdentityRules = { type: 'buildkite-job', serverUrl: 'https://buildkite.com' };
+  const verified = { email_verified: true };
+  const cases: [string, IdentityRules, VerifiedToken['claims']][] = [
+    ['email, as the name', EMAIL, { ...verified, email: 'a\ud800@b.c' }],
+    ['email, beside another name', username, { email: 'a\ud800@b.c' }],
+    ['issuer behind a federating one', federated, { ...verified, email: 'a@b.c', issuer: 'https://a\udc00' }],
+    ['part of the name of a CI job', buildkite, { ...job, pipeline_slug: 'p\ud800' }],
+    ['claim of a CI job that may be absent', buildkite, { ...job, build_source: '\ud800' }],
+  ];
+  for (const [name, rules, claims] of cases)
+    test(name, () => {
+      expect(refusal(() => principal(rules, claims))).toStartWith('IDENTITY_TOKEN_INVALID');
+    });
+});

@@ -28,6 +28,7 @@ export function requirePrincipal(token: VerifiedToken): Principal {
   // Clients sign the email address if the token has one and the token subject otherwise, whatever the type says. Either
   // proves the same: that the holder of this token has the key.
   const email = claims['email'];
+  if (typeof email === 'string' && !email.isWellFormed()) throw invalid('claim email is not Unicode text');
   const messages = typeof email === 'string' && email !== '' ? [email, tokenSubject] : [tokenSubject];
   return {
     subjectAlternativeName: name,
@@ -97,6 +98,7 @@ function requireIssuerClaim(claims: TokenClaims, path: readonly string[]): strin
         : undefined;
   }
   if (typeof value !== 'string' || value === '') throw invalid(`claim ${path.join('.')} is missing`);
+  if (!value.isWellFormed()) throw invalid(`claim ${path.join('.')} is not Unicode text`);
   return value;
 }
 

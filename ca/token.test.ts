@@ -147,6 +147,7 @@ describe('identity tokens that are refused', () => {
     ['wrong audience', token({ ...CLAIMS, aud: 'other' }), 'IDENTITY_TOKEN_INVALID'],
     ['audience that only begins alike', token({ ...CLAIMS, aud: ['sigstore-x'] }), 'IDENTITY_TOKEN_INVALID'],
     ['no audience', token({ ...CLAIMS, aud: undefined }), 'IDENTITY_TOKEN_INVALID'],
+    ['a token subject with a lone surrogate', token({ ...CLAIMS, sub: 'a\ud800' }), 'IDENTITY_TOKEN_INVALID'],
     ['no token subject', token({ ...CLAIMS, sub: undefined }), 'IDENTITY_TOKEN_INVALID'],
     ['algorithm none', none, 'IDENTITY_TOKEN_INVALID'],
     ['HS256 with the public key as secret', hmacToken(), 'IDENTITY_TOKEN_INVALID'],

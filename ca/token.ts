@@ -41,6 +41,8 @@ export async function verifyIdentityToken(
     throw invalid(`audience is ${quote(claims['aud'])}, expected ${quote(issuer.audience)}`);
   const tokenSubject = claims['sub'];
   if (typeof tokenSubject !== 'string' || tokenSubject === '') throw invalid('claim sub is missing');
+  // A lone surrogate has no UTF-8: it would be encoded as U+FFFD, and one subject be taken for another.
+  if (!tokenSubject.isWellFormed()) throw invalid('claim sub is not Unicode text');
   return { issuer, tokenSubject, claims };
 }
 
