@@ -1,8 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { statSync } from 'node:fs';
 import { serializeBundle } from '../core/bundle/bundle.ts';
-import { HallmarkError, StorageError } from '../core/errors.ts';
-import { writeFileAtomic } from '../core/files.ts';
+import { HallmarkError } from '../core/errors.ts';
+import { requireWritableFile, writeFileAtomic } from '../core/files.ts';
 import { type SigningContext, signArtifact } from '../core/sign/sign.ts';
 import type { Signer } from '../core/sign/signer.ts';
 import type { VerifiedBundle } from '../core/verify/verify.ts';
@@ -122,20 +121,5 @@ function requireUsable({ file, bundle }: SigningJob): void {
 
 /** Throws FILE_UNWRITABLE if a bundle cannot be written there: better than after its signature is in the log. */
 export function requireWritable(path: string): void {
-  if (path === '-') return;
-  const folder = dirname(path);
-  try {
-    accessSync(statSync(path, { throwIfNoEntry: false }) === undefined ? folder : path, constants.W_OK);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const missing = code === 'ENOENT' || code === 'ENOTDIR';
-    throw new StorageError(
-      'FILE_UNWRITABLE',
-      `cannot write ${path}: ${missing ? `the folder ${folder} does not exist` : 'no permission'}`,
-      {
-        cause,
-        hint: missing ? `mkdir -p ${folder}` : `ls -ld ${folder} ${path}`,
-      },
-    );
-  }
+  if (path !== '-') requireWritableFile(path);
 }

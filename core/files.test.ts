@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { acquireLock, makeFolder, readFileBounded, withLock, writeFileAtomic } from './files.ts';
+import { acquireLock, makeFolder, readFileBounded, requireWritableFile, withLock, writeFileAtomic } from './files.ts';
 import { errorOf } from './testing.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'hallmark-files-'));
@@ -127,8 +127,50 @@ describe('writeFileAtomic', () => {
 
   test('a file in place of the folder: FILE_UNWRITABLE', () => {
     writeFileSync(join(dir, 'f'), '');
-    expect(errorOf(() => writeFileAtomic(join(dir, 'f', 'g'), 'x', 0o644)).code).toBe('FILE_UNWRITABLE');
-    expect(errorOf(() => makeFolder(join(dir, 'f', 'g'), 0o755)).code).toBe('FILE_UNWRITABLE');
+    const file = join(dir, 'f');
+    for (const attempt of [
+      () => writeFileAtomic(join(file, 'g'), 'x', 0o644),
+      () => writeFileAtomic(join(file, 'g', 'h'), 'x', 0o644),
+      () => requireWritableFile(join(file, 'g')),
+      () => makeFolder(file, 0o755),
+      () => makeFolder(join(file, 'g'), 0o755),
+      () => acquireLock(join(file, '.lock')),
+    ]) {
+      const error = errorOf(attempt);
+      expect(error.code).toBe('FILE_UNWRITABLE');
+      expect(error.message).toEndWith(`: ${file} is a file, not a folder`);
+      expect(error.hint).toBe(`ls -l ${file}`);
+    }
+  });
+
+  test.if(process.platform === 'linux')(
+    'a folder that takes no files: FILE_UNWRITABLE does not call it missing',
+    () => {
+      for (const path of ['/proc/x.json', '/proc/version']) {
+        for (const attempt of [() => writeFileAtomic(path, 'x', 0o644), () => requireWritableFile(path)]) {
+          expect(errorOf(attempt).message).not.toMatch(/does not exist|is a file/);
+          expect(errorOf(attempt).hint).not.toContain('mkdir');
+        }
+      }
+    },
+  );
+
+  test('a folder in place of the file: FILE_UNWRITABLE', () => {
+    mkdirSync(join(dir, 'folder'));
+    for (const attempt of [
+      () => writeFileAtomic(join(dir, 'folder'), 'x', 0o644),
+      () => requireWritableFile(join(dir, 'folder')),
+    ]) {
+      expect(errorOf(attempt).message).toEndWith(': it is a folder');
+    }
+  });
+
+  test('what can be written leaves nothing behind when it is only looked at', () => {
+    writeFileSync(join(dir, 'old'), 'old');
+    requireWritableFile(join(dir, 'old'));
+    requireWritableFile(join(dir, 'new'));
+    expect(readdirSync(dir)).toEqual(['old']);
+    expect(() => requireWritableFile('/dev/null')).not.toThrow();
   });
 });
 

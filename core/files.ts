@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -164,13 +167,34 @@ export function writeFileAtomic(
   }
 }
 
+/**
+ * Throws what `writeFileAtomic` would: whether a file can be made is found out by making one, as permissions do not tell
+ * everything.
+ */
+export function requireWritableFile(path: string): void {
+  try {
+    const found = statIfThere(path);
+    if (found?.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' });
+    if (found !== undefined && !found.isFile()) {
+      accessSync(path, constants.W_OK);
+      return;
+    }
+    const probe = temporaryBeside(found === undefined ? path : realpathSync(path));
+    closeSync(openSync(probe, 'wx', 0o600));
+    unlinkSync(probe);
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+const temporaryBeside = (path: string): string => join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+
 function statIfThere(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false });
 }
 
 function replaceFile(path: string, bytes: Uint8Array | string, mode: number, existing: 'replace' | 'refuse'): void {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  const temporary = temporaryBeside(path);
   try {
     // 'wx': a link that somebody laid at the temporary name is not followed.
     const fd = openSync(temporary, 'wx', mode);
@@ -187,7 +211,7 @@ function replaceFile(path: string, bytes: Uint8Array | string, mode: number, exi
     removeIfThere(temporary);
     throw error;
   }
-  syncFolder(folder);
+  syncFolder(dirname(path));
 }
 
 // rename replaces what is there, link does not: whoever comes second fails.
@@ -230,19 +254,54 @@ const alreadyThere = (path: string): StorageError =>
   });
 
 function unwritable(path: string, cause: unknown): StorageError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const folder = dirname(path);
-  const [problem, hint] =
-    code === 'ENOENT' || code === 'ENOTDIR'
-      ? [`the folder ${folder} does not exist`, `mkdir -p ${folder}`]
-      : code === 'EACCES' || code === 'EPERM'
-        ? ['no permission', `ls -ld ${folder} ${path}`]
-        : code === 'EROFS'
-          ? ['the file system is read-only', 'choose a folder that can be written to']
-          : code === 'ENOSPC' || code === 'EDQUOT'
-            ? ['no space is left', `df -h ${folder}`]
-            : [message, `ls -ld ${folder}`];
+  const [problem, hint] = whyUnwritable(path, cause as NodeJS.ErrnoException);
   return new StorageError('FILE_UNWRITABLE', `cannot write ${path}: ${problem}`, { cause, hint });
+}
+
+function whyUnwritable(path: string, { code, message }: NodeJS.ErrnoException): [problem: string, hint: string] {
+  const folder = dirname(path);
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+    case 'EEXIST': {
+      // The code alone does not tell a folder that is absent from a file in its place, or from one that takes no files.
+      const blocking = fileOnTheWay(code === 'EEXIST' ? path : folder);
+      if (blocking !== undefined) return [`${blocking} is a file, not a folder`, `ls -l ${blocking}`];
+      return existsSync(folder)
+        ? [`no file can be made in ${folder}`, 'choose a folder that can be written to']
+        : [`the folder ${folder} does not exist`, `mkdir -p ${folder}`];
+    }
+    case 'EACCES':
+    case 'EPERM':
+      return ['no permission', `ls -ld ${folder} ${path}`];
+    case 'EISDIR':
+      return ['it is a folder', 'name a file inside it'];
+    case 'EROFS':
+      return ['the file system is read-only', 'choose a folder that can be written to'];
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return ['no space is left', `df -h ${folder}`];
+    default:
+      return [message, `ls -ld ${folder}`];
+  }
+}
+
+// The path itself, or what is above it, that is there and is no folder.
+function fileOnTheWay(path: string): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    const found = statSyncOr(at);
+    if (found !== undefined) return found.isDirectory() ? undefined : at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+// statSync throws for what is below a file.
+function statSyncOr(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a folder and those above it; one that exists keeps what it holds but gets `mode` if it is private (0700). */
