@@ -142,6 +142,8 @@ function logEntryPart(entry: TransparencyLogEntry): Part {
   const { integratedTime, inclusionPromise, inclusionProof, logIndex } = entry;
   const logId = serializeHex(entry.logId);
   const time = integratedTime === undefined ? undefined : instantOfSeconds(integratedTime);
+  // Only a promise signs the time: a proof is about the entry and its index.
+  const timeText = inclusionPromise ? `integrated ${time}` : `says ${time}, which nothing signs`;
   const evidence = [inclusionPromise && 'promise', inclusionProof && 'proof'].filter(
     (name) => typeof name === 'string',
   );
@@ -151,7 +153,7 @@ function logEntryPart(entry: TransparencyLogEntry): Part {
       version,
       logId,
       logIndex: String(logIndex),
-      integratedTime: time ?? null,
+      integratedTime: (inclusionPromise && time) ?? null,
       inclusionPromise: inclusionPromise !== undefined,
       inclusionProof:
         inclusionProof === undefined
@@ -164,7 +166,7 @@ function logEntryPart(entry: TransparencyLogEntry): Part {
     },
     lines: [
       ['log entry', `${kind} ${version}, index ${logIndex}, inclusion ${evidence.join(' and ') || 'not shown'}`],
-      ['', `log ${logId}`, time && `integrated ${time}`],
+      ['', `log ${logId}`, time && timeText],
     ],
   };
 }
