@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { type PrivateKey, parsePrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError, InputError } from '../core/errors.ts';
@@ -6,6 +7,7 @@ import { MAX_KEY_FILE_BYTES } from '../core/limits.ts';
 import type { Cli } from './cli.ts';
 import { readEnvExact, readEnvReference } from './env.ts';
 import { promptPassword } from './prompt.ts';
+import { printable, shellWord } from './report.ts';
 
 const ENV_SCHEME = 'env://';
 
@@ -45,6 +47,14 @@ export async function readPrivateKey(cli: Cli, reference: string): Promise<Priva
     const typed = await promptPassword(`Password of ${reference}`);
     return parsePrivateKey(pem, () => typed);
   }
+}
+
+/** Warns if a private key's file can be read by others than its owner. */
+export function warnIfShared(cli: Cli, reference: string): void {
+  if (reference.startsWith(ENV_SCHEME) || process.platform === 'win32') return;
+  const found = statSync(reference, { throwIfNoEntry: false });
+  if (found === undefined || !found.isFile() || (found.mode & 0o044) === 0) return;
+  cli.warn(`others can read the private key ${printable(reference)}: chmod 600 ${shellWord(reference)}`);
 }
 
 /** The password for a new key: from the environment, else typed twice. Without either, KEY_PASSWORD_REQUIRED. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseBundle } from '../core/bundle/bundle.ts';
@@ -173,6 +173,20 @@ describe('hallmark sign', () => {
     await sign(path, '--key', at('key.pem'), ...trust());
     expect(calls).not.toContain('POST /api/v2/signingCert');
     await run(verifyCommand, path, '--key', at('key.pub'), '--trusted-root', at('trusted_root.json'));
+  });
+
+  test.if(process.platform !== 'win32')('warns of a private key that others can read', async () => {
+    const key = at('shared.key');
+    writeFileSync(key, serializePrivateKey(generateKey('p256')));
+    for (const [mode, expected] of [
+      [0o600, []],
+      [0o640, [`warning: others can read the private key ${key}: chmod 600 ${key}`]],
+      [0o604, [`warning: others can read the private key ${key}: chmod 600 ${key}`]],
+    ] as const) {
+      chmodSync(key, mode);
+      const { err } = await sign(file(), '--key', key, ...trust());
+      expect(err.filter((line) => line.includes('private key'))).toEqual([...expected]);
+    }
   });
 
   test('finds what cannot be read or written before anything is asked or logged', async () => {
