@@ -38,6 +38,16 @@ test('the token is of the email, and ends in a newline only on a terminal', asyn
   expect(await run(fetch, true, '--issuer', ISSUER, '--email', 'a@b.example')).toEndWith('\n');
 });
 
+test('for machines with its expiry', async () => {
+  const printed = await run(fetch, false, '--issuer', ISSUER, '--email', 'a@b.example', '--output', 'json');
+  const { token, ...rest } = JSON.parse(printed) as { token: string };
+  expect(rest).toEqual({
+    schemaVersion: 1,
+    ok: true,
+    expires: parseIdentityToken(token).expires.toISOString(),
+  } as never);
+});
+
 test('an issuer on another computer is not asked', async () => {
   expect(await code(run(fetch, false, '--issuer', 'https://issuer.example', '--email', 'a@b.example'))).toBe('USAGE');
 });

@@ -3,7 +3,7 @@ import { Fields } from '../core/bytes/fields.ts';
 import { IdentityError, UsageError } from '../core/errors.ts';
 import { type Http, type HttpRequest, joinUrl, parseJsonAnswer, readAnswer, request } from '../core/http/client.ts';
 import { parseIdentityToken } from '../core/sign/identity-token.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
 import { httpOf } from './http.ts';
 
 const SERVICE = 'the development issuer';
@@ -15,6 +15,7 @@ export function tokenCommand(cli: Cli): Command {
     .description('Get an identity token from a development issuer on this computer, without a browser.')
     .requiredOption('--issuer <url>', 'the issuer, as `hallmark serve` prints it')
     .requiredOption('--email <address>', 'who the token is to say you are')
+    .addOption(outputOption())
     .addHelpText(
       'after',
       `
@@ -25,9 +26,10 @@ Example:
   hallmark sign --identity-token token FILE
 `,
     )
-    .action(async (flags: { issuer: string; email: string }) => {
+    .action(async (flags: { issuer: string; email: string; output: OutputFormat }) => {
       const token = await fetchDevelopmentToken(httpOf(cli), flags.issuer, flags.email);
-      cli.out(cli.outIsTerminal ? `${token}\n` : token);
+      const expires = parseIdentityToken(token).expires.toISOString();
+      emit(cli, flags.output, { ok: true, token, expires }, cli.outIsTerminal ? `${token}\n` : token);
     });
 }
 
