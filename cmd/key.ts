@@ -43,6 +43,10 @@ Examples:
     .addOption(new Option('--type <kind>', 'kind of key').choices([...KINDS]).default('p256'))
     .addOption(prefixOption())
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hallmark key generate\n  hallmark key generate --type ed25519 --output-key-prefix release',
+    )
     .action(async (flags: { type: KeyKind; outputKeyPrefix: string; output: OutputFormat }) => {
       requireFree(flags.outputKeyPrefix);
       const password = await chooseNewPassword(cli);
@@ -56,6 +60,7 @@ Examples:
     .requiredOption('--key <ref>', 'the private key: a file, or env://VARIABLE')
     .addOption(prefixOption())
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark key import --key openssl.pem --output-key-prefix release')
     .action(async (flags: { key: string; outputKeyPrefix: string; output: OutputFormat }) => {
       requireFree(flags.outputKeyPrefix);
       const key = await readPrivateKey(cli, flags.key);
@@ -68,6 +73,7 @@ Examples:
     .requiredOption('--key <ref>', 'the key: a file, or env://VARIABLE')
     .option('--outfile <file>', 'write it to a file instead')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark key public --key release.key --outfile release.pub')
     .action(async (flags: { key: string; outfile?: string; output: OutputFormat }) => {
       const key = await readPublicHalf(cli, flags.key);
       const pem = serializePublicKeyPem(key);

@@ -60,7 +60,7 @@ Examples:
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') {
       // Called without a subcommand: the help is the answer to a wrong command line.
-      throw new UsageError('no command given', { hint: 'hallmark --help' });
+      throw new UsageError('no command given', { hint: `hallmark ${known ? `${called} ` : ''}--help` });
     }
     throw new UsageError(error.message.replace(/^error: /, ''), {
       hint: `hallmark ${named !== undefined && Object.hasOwn(COMMANDS, named) ? `${named} ` : ''}--help`,

@@ -32,7 +32,7 @@ export function signingOptions(command: Command): Command {
       ]),
     )
     .addOption(new Option('-y, --yes', 'accepted for scripts written for cosign: nothing is ever asked').hideHelp());
-  return trustOptions(command);
+  return trustOptions(command, 'sign');
 }
 
 /**
@@ -68,8 +68,9 @@ export async function openSigning(cli: Cli, flags: SigningFlags): Promise<{ sign
   };
 
   if (flags.key !== undefined) {
-    const { readPrivateKey } = await import('./key-source.ts');
+    const { readPrivateKey, warnIfShared } = await import('./key-source.ts');
     const signer = keySigner(await readPrivateKey(cli, flags.key));
+    warnIfShared(cli, flags.key);
     warn();
     return { signer, context };
   }

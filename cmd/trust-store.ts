@@ -35,8 +35,8 @@ export interface TrustFlags {
   readonly output?: OutputFormat;
 }
 
-/** Adds the flags of `TrustFlags`, `--output` excepted. */
-export function trustOptions(command: Command): Command {
+/** Adds the flags of `TrustFlags`, `--output` excepted. What only signing needs is accepted everywhere, but not in the help. */
+export function trustOptions(command: Command, purpose: 'sign' | 'verify' = 'verify'): Command {
   const append = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
   return command
     .option('--trust <name>', 'use this trust instead of the one in use (hallmark trust list); may be repeated', append)
@@ -45,7 +45,11 @@ export function trustOptions(command: Command): Command {
       'trust this trusted_root.json, or every line of a .jsonl; may be repeated: what issued the certificate counts',
       append,
     )
-    .option('--signing-config <file>', 'sign with the services of this signing_config.v0.2.json')
+    .addOption(
+      command
+        .createOption('--signing-config <file>', 'sign with the services of this signing_config.v0.2.json')
+        .hideHelp(purpose === 'verify'),
+    )
     .option('--trust-config <file>', 'trusted root and signing config in one file (ClientTrustConfig v0.1)')
     .option('--max-trust-age <duration>', 'refuse stored trust material fetched longer ago, such as 12h or 30d');
 }

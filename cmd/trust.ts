@@ -56,26 +56,31 @@ Examples:
     .command('list')
     .description('list the known instances; the one in use has a star')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark trust list')
     .action((flags: CommonFlags) => list(cli, flags));
   command
     .command('show [name]')
     .description('show what an instance is trusted for, and how old that knowledge is')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark trust show public-good --output json')
     .action((name: string | undefined, flags: CommonFlags) => show(cli, name, flags));
   command
     .command('use <name>')
     .description('use an instance from now on, for signing and verifying')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark trust use public-good')
     .action((name: string, flags: CommonFlags) => use(cli, name, flags));
   command
     .command('update [name]')
     .description('fetch new trust material of an instance (default: the one in use)')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark trust update')
     .action((name: string | undefined, flags: CommonFlags) => update(cli, name, flags));
   command
     .command('remove <name>')
     .description('forget an instance')
     .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  hallmark trust remove local')
     .action((name: string, flags: CommonFlags) => remove(cli, name, flags));
   for (const make of [trustCreateCommand, trustExportCommand, trustImportCommand]) command.addCommand(make(cli));
   return command;

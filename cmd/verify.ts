@@ -44,6 +44,7 @@ Regular expressions match the whole text, as if written between ^ and $.
 
 Examples:
   hallmark verify app.tar.gz --certificate-identity you@example.com --certificate-oidc-issuer https://github.com/login/oauth
+  hallmark verify app.tar.gz --from github:OWNER/REPO
   hallmark verify app.tar.gz --key release.pub
   hallmark verify dist/ --all --key release.pub --output json
   hallmark verify sha256:HEX --bundle app${BUNDLE_SUFFIX} --type slsaprovenance1 \\
