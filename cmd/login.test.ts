@@ -19,6 +19,7 @@ interface FakeIssuer {
   claims?: object;
   callback?: (parameters: URLSearchParams) => void;
   discovery?: object;
+  userCode?: string;
   pending?: string[];
 }
 
@@ -50,7 +51,7 @@ function fakeIssuer(flaws: FakeIssuer = {}) {
         state.challenge = form.get('code_challenge') ?? '';
         return Response.json({
           device_code: 'dc',
-          user_code: 'ABCD-EFGH',
+          user_code: flaws.userCode ?? 'ABCD-EFGH',
           verification_uri: `${ISSUER}/device`,
           expires_in: 300,
         });
@@ -174,6 +175,12 @@ describe('device login', () => {
     expect(token.email).toBe('a@b.example');
     expect(state.polls).toBe(3);
     expect(state.said[0]).toContain('ABCD-EFGH');
+  });
+
+  test('what the issuer says cannot act on the terminal', async () => {
+    const { login, state } = fakeIssuer({ userCode: 'AB\u001b[31m\nCD\u202e\u009b' });
+    await loginWithDevice(login, await fetchEndpoints(login.http, ISSUER));
+    for (const line of state.said) expect(line).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
 
   test('ends when it is denied', async () => {
