@@ -118,8 +118,8 @@ export function resultText(format: OutputFormat, json: Record<string, Json>, tex
   return format === 'json' ? `${jsonLine({ schemaVersion: 1, ...json })}\n` : text;
 }
 
-// JSON lets through some of what a terminal acts on, and `--output json` is looked at on terminals too.
-function jsonLine(json: Record<string, Json>): string {
+/** One line of JSON without what a terminal acts on, which JSON lets through: it is looked at on terminals too. */
+export function jsonLine(json: Record<string, unknown>): string {
   const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return JSON.stringify(json).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => found.split('').map(escaped).join(''));
 }

@@ -8,7 +8,8 @@ import { parseNamed, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
 import { type ServerLog, serve } from '../server.ts';
-import type { Cli } from './cli.ts';
+import { type Cli, jsonLine } from './cli.ts';
+import { printable } from './report.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
 import { requireXdgDirectory } from './xdg.ts';
@@ -110,11 +111,11 @@ const defaultData = (cli: Cli): string =>
 const jsonLog =
   (cli: Cli): ServerLog =>
   (level, event, fields = {}) =>
-    cli.say(JSON.stringify({ time: cli.now().toISOString(), level, event, ...fields }));
+    cli.say(jsonLine({ time: cli.now().toISOString(), level, event, ...fields }));
 
 const textLog =
   (cli: Cli): ServerLog =>
   (level, event, fields = {}) => {
     const details = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
-    cli.say(`${cli.now().toISOString()} ${level} ${event}${details.join('')}`);
+    cli.say(printable(`${cli.now().toISOString()} ${level} ${event}${details.join('')}`));
   };
