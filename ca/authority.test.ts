@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import type { KeyKind } from '../core/crypto/algorithms.ts';
-import { generateKey, type PrivateKey, parsePrivateKey, sign } from '../core/crypto/private-key.ts';
+import { generateKey, sign } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { type Certificate, parseCertificatesPem } from '../core/x509/certificate.ts';
 import { verifyChain } from '../core/x509/chain.ts';
@@ -11,85 +11,22 @@ import { subjectAlternativeNames } from '../core/x509/names.ts';
 import { OID } from '../core/x509/oids.ts';
 import { parseSctList, verifyEmbeddedScts } from '../core/x509/sct.ts';
 import { loadPeculiarX509 } from '../core/x509/testing.ts';
-import { createCertificateAuthority } from './authority.ts';
-import { createCaChain } from './chain.ts';
-import { type Issuer, issuerTable } from './issuers.ts';
-import { memoryCtLog, random, signToken } from './testing.ts';
 
-const NOW = new Date('2026-03-01T12:00:00.750Z');
-const SECONDS = Math.floor(NOW.getTime() / 1000);
-const ISSUER_URL = 'http://127.0.0.1:8080/oidc';
-const CI_URL = 'https://token.actions.githubusercontent.com';
-const BASE = 'http://127.0.0.1:8080';
-const PEER = { address: '127.0.0.1', loopback: true };
-
-const rootKey = generateKey('p256');
-const caKey = generateKey('p256');
-const tokenKey = generateKey('rsa', 2048);
-const jwks = async () => ({ keys: [{ ...tokenKey.publicKey.native.export({ format: 'jwk' }), kty: 'RSA' }] });
-const chain = createCaChain({ rootKey, key: caKey.publicKey, organization: 'Test', now: NOW, random });
-const root = chain[1] as Certificate;
-
-const ISSUERS: Issuer[] = [
-  { url: ISSUER_URL, audience: 'sigstore', type: 'email', emailVerification: 'required', jwks },
-  { url: CI_URL, audience: 'sigstore', type: 'github-workflow', serverUrl: 'https://github.com', jwks },
-  { url: 'https://users.example', audience: 'sigstore', type: 'username', subjectDomain: 'example', jwks },
-];
-
-function authority(changes: Partial<Parameters<typeof createCertificateAuthority>[0]> = {}) {
-  const log = memoryCtLog(() => NOW);
-  const reported: unknown[] = [];
-  const ca = createCertificateAuthority({
-    key: caKey,
-    chain,
-    issuers: issuerTable(ISSUERS),
-    ctLog: log.ctLog,
-    clock: () => NOW,
-    random,
-    fetch: () => Promise.reject(new Error('nothing is fetched here')),
-    report: (problem) => reported.push(problem),
-    ...changes,
-  });
-  const call = async (path: string, init?: RequestInit): Promise<Response> => {
-    const request = new Request(BASE + path, init);
-    const response = await ca.handle(request, new URL(request.url), PEER);
-    if (!response) throw new Error(`no answer for ${path}`);
-    return response;
-  };
-  const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-    call(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), headers });
-  return { ca, call, post, log, reported };
-}
-
-const CLAIMS = {
-  iss: ISSUER_URL,
-  sub: 'ada@example.com',
-  aud: 'sigstore',
-  iat: SECONDS,
-  exp: SECONDS + 60,
-  email: 'ada@example.com',
-  email_verified: true,
-};
-const token = (changes: object = {}): string => signToken(tokenKey, { alg: 'RS256' }, { ...CLAIMS, ...changes });
-
-const signerKey = generateKey('p256');
-
-function v2Body(key: PrivateKey = signerKey, message = CLAIMS.email, identityToken = token()) {
-  return {
-    credentials: { oidcIdentityToken: identityToken },
-    publicKeyRequest: {
-      publicKey: { algorithm: 'ECDSA', content: serializePublicKeyPem(key.publicKey) },
-      proofOfPossession: serializeBase64(sign(key, serializeUtf8(message))),
-    },
-  };
-}
-
-async function certificatesOf(response: Response): Promise<Certificate[]> {
-  expect(response.status).toBe(200);
-  const body = (await response.json()) as { signedCertificateEmbeddedSct: { chain: { certificates: string[] } } };
-  expect(Object.keys(body)).toEqual(['signedCertificateEmbeddedSct']);
-  return body.signedCertificateEmbeddedSct.chain.certificates.flatMap(parseCertificatesPem);
-}
+import {
+  authority,
+  BASE,
+  CI_URL,
+  CLAIMS,
+  certificatesOf,
+  chain,
+  ISSUER_URL,
+  NOW,
+  PEER,
+  root,
+  signerKey,
+  token,
+  v2Body,
+} from './testing-authority.ts';
 
 describe('POST /api/v2/signingCert', () => {
   test('issues a certificate that verifies, with its SCT and its profile', async () => {
@@ -371,167 +308,5 @@ describe('what the CA tells of itself', () => {
   test('a method that a path does not have is 405', async () => {
     expect((await authority().call('/api/v2/signingCert')).status).toBe(405);
     expect((await authority().post('/api/v2/trustBundle', {})).status).toBe(405);
-  });
-});
-
-describe('requests that are refused as the reference refuses them', () => {
-  const TOKEN = 'There was an error processing the identity token';
-  const PROOF = 'The signature supplied in the request could not be verified';
-  const KEY = 'The public key supplied in the request could not be parsed';
-  const WEAK = 'The public key supplied in the request is insecure';
-  const REQUEST = 'The certificate signing request could not be parsed';
-
-  /** An RSA key that the parser takes and the CA does not. */
-  function rsaKey(bits: number, publicExponent = 65537): PrivateKey {
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: bits, publicExponent });
-    return parsePrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, undefined);
-  }
-  function pemOf(kind: 'rsa1024' | 'p224' | 'x25519'): string {
-    const pair =
-      kind === 'rsa1024'
-        ? generateKeyPairSync('rsa', { modulusLength: 1024 })
-        : kind === 'p224'
-          ? generateKeyPairSync('ec', { namedCurve: 'secp224r1' })
-          : generateKeyPairSync('x25519');
-    return pair.publicKey.export({ type: 'spki', format: 'pem' }) as string;
-  }
-  function withKey(content: string) {
-    const body = v2Body();
-    return { ...body, publicKeyRequest: { ...body.publicKeyRequest, publicKey: { content } } };
-  }
-  function withProof(proofOfPossession: string) {
-    const body = v2Body();
-    return { ...body, publicKeyRequest: { ...body.publicKeyRequest, proofOfPossession } };
-  }
-  const credentials = v2Body().credentials;
-
-  const flaws: [flaw: string, body: () => unknown, message: string][] = [
-    ['no token', () => ({ ...v2Body(), credentials: null }), TOKEN],
-    ['expired token', () => v2Body(signerKey, CLAIMS.email, token({ exp: SECONDS - 1 })), TOKEN],
-    ['token for another audience', () => v2Body(signerKey, CLAIMS.email, token({ aud: 'other' })), TOKEN],
-    ['token of another issuer', () => v2Body(signerKey, CLAIMS.email, token({ iss: 'https://evil.example' })), TOKEN],
-    ['unverified email', () => v2Body(signerKey, CLAIMS.email, token({ email_verified: false })), TOKEN],
-    ['email_verified missing', () => v2Body(signerKey, CLAIMS.email, token({ email_verified: undefined })), TOKEN],
-    ['no email', () => v2Body(signerKey, CLAIMS.sub, token({ email: undefined })), TOKEN],
-    ['email that is none', () => v2Body(signerKey, 'root', token({ email: 'root' })), TOKEN],
-    [
-      'workflow without its claims',
-      () => v2Body(signerKey, 'x', token({ iss: CI_URL, sub: 'x', email: undefined })),
-      TOKEN,
-    ],
-    ['no key', () => ({ credentials, publicKeyRequest: {} }), KEY],
-    ['key that is no PEM', () => withKey('key'), KEY],
-    ['two keys', () => withKey(serializePublicKeyPem(signerKey.publicKey).repeat(2)), KEY],
-    ['private key', () => withKey('-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'), KEY],
-    ['RSA of 1024 bits', () => withKey(pemOf('rsa1024')), WEAK],
-    ['P-224', () => withKey(pemOf('p224')), WEAK],
-    ['X25519', () => withKey(pemOf('x25519')), WEAK],
-    ['RSA of an odd size', () => v2Body(rsaKey(2304)), WEAK],
-    ['RSA exponent not 65537', () => v2Body(rsaKey(2048, 65539)), WEAK],
-    ['no proof of possession', () => withProof(''), PROOF],
-    [
-      'proof by another key',
-      () => withProof(serializeBase64(sign(generateKey('p256'), serializeUtf8(CLAIMS.email)))),
-      PROOF,
-    ],
-    ['proof over somebody else', () => v2Body(signerKey, 'eve@example.com'), PROOF],
-    [
-      'proof with another hash',
-      () => withProof(serializeBase64(sign(signerKey, serializeUtf8(CLAIMS.email), 'sha512'))),
-      PROOF,
-    ],
-    [
-      'signing request that is none',
-      () => ({ credentials, certificateSigningRequest: serializeBase64(serializeUtf8('x')) }),
-      REQUEST,
-    ],
-    [
-      'certificate as signing request',
-      () => ({ credentials, certificateSigningRequest: serializeBase64(root.der) }),
-      REQUEST,
-    ],
-  ];
-  for (const [flaw, body, message] of flaws)
-    test(flaw, async () => {
-      const { post, log } = authority();
-      const response = await post('/api/v2/signingCert', body());
-      expect(response.status).toBe(400);
-      const answer = (await response.json()) as { code: number; message: string; details: unknown[] };
-      expect(answer.message).toStartWith(message);
-      expect([answer.code, answer.details]).toEqual([3, []]);
-      expect(log.logged).toHaveLength(0);
-    });
-
-  test('signing request changed after signing', async () => {
-    const { Pkcs10CertificateRequestGenerator } = await loadPeculiarX509();
-    const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
-    const der = new Uint8Array(
-      (
-        await Pkcs10CertificateRequestGenerator.create({
-          name: 'CN=aaaa',
-          keys,
-          signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
-        })
-      ).rawData,
-    );
-    der[Buffer.from(der).indexOf('aaaa')] = 0x62;
-    const response = await authority().post('/api/v2/signingCert', {
-      credentials,
-      certificateSigningRequest: serializeBase64(der),
-    });
-    expect(response.status).toBe(400);
-    expect(((await response.json()) as { message: string }).message).toContain('signature is wrong');
-  });
-
-  for (const [flaw, body] of [
-    ['not JSON', 'x'],
-    ['a list', '[]'],
-    ['a key twice', '{"credentials":{},"credentials":{}}'],
-    ['two spellings of one field', '{"publicKeyRequest":{},"public_key_request":{}}'],
-    ['neither key nor signing request', '{}'],
-    ['token that is no text', '{"credentials":{"oidcIdentityToken":1},"publicKeyRequest":{}}'],
-    ['proof that is no base64', '{"publicKeyRequest":{"proofOfPossession":"$$"}}'],
-    ['nested without end', '['.repeat(100_000)],
-  ] as const)
-    test(`body: ${flaw}`, async () => {
-      const response = await authority().post('/api/v2/signingCert', body);
-      expect(response.status).toBe(400);
-      expect(((await response.json()) as { code: number }).code).toBe(3);
-    });
-  test('body of more than 256 KiB', async () => {
-    expect((await authority().post('/api/v2/signingCert', `"${'x'.repeat(256 * 1024)}"`)).status).toBe(413);
-  });
-});
-
-describe('faults of this side', () => {
-  test('a CT log that fails is 500, reported, and its cause stays here', async () => {
-    const { post, reported } = authority({ ctLog: () => Promise.reject(new Error('disk full')) });
-    const response = await post('/api/v2/signingCert', v2Body());
-    expect(response.status).toBe(500);
-    expect(await response.json()).toEqual({ code: 13, message: 'Error entering certificate in CTL', details: [] });
-    expect((reported[0] as Error).cause).toEqual(new Error('disk full'));
-  });
-  test('an expired issuing certificate issues nothing', async () => {
-    const { post, log } = authority({
-      clock: () => NOW,
-      chain: createCaChain({
-        rootKey,
-        key: caKey.publicKey,
-        organization: 'Test',
-        now: new Date('2010-01-01'),
-        random,
-      }),
-    });
-    expect((await post('/api/v2/signingCert', v2Body())).status).toBe(500);
-    expect(log.logged).toHaveLength(0);
-  });
-  test('an issuer whose keys cannot be had is 503', async () => {
-    const issuers = issuerTable([
-      { url: ISSUER_URL, audience: 'sigstore', type: 'email', emailVerification: 'required' },
-    ]);
-    const { post } = authority({ issuers });
-    const response = await post('/api/v2/signingCert', v2Body());
-    expect(response.status).toBe(503);
-    expect(((await response.json()) as { code: number }).code).toBe(14);
   });
 });
