@@ -27,7 +27,7 @@ const WRITER = `
   import { parsePrivateKey } from '${import.meta.dir}/../core/crypto/private-key.ts';
   const [directory, name] = process.argv.slice(-2);
   const signer = createNoteSigner('log.example', 'log.example', parsePrivateKey(process.env.KEY));
-  const log = await openLog({ store: openSqliteStore(directory), tree: 'v2', signer, clock: () => new Date() });
+  const log = await openLog({ store: openSqliteStore(directory), tree: 'v2', signer, clock: () => new Date(), identity: 'leaf-hash' });
   let count = 0;
   const work = async () => {
     for (;;) {
@@ -66,7 +66,7 @@ test('a process that is killed while it appends loses nothing that it acknowledg
 
     const store = openSqliteStore(directory);
     const signer = createNoteSigner('log.example', 'log.example', parsePrivateKey(KEY, undefined));
-    const log = await openLog({ store, tree: 'v2', signer, clock: () => new Date() });
+    const log = await openLog({ store, tree: 'v2', signer, clock: () => new Date(), identity: 'leaf-hash' });
     const { treeSize, rootHash } = log.head();
     const roots = new Map<number, string>();
     for (const entry of acknowledged) {

@@ -21,7 +21,13 @@ afterEach(() => rmSync(directory, { recursive: true }));
 async function withLog<T>(action: (log: Log) => Promise<T>, host = 'log.example', key: PrivateKey = KEY): Promise<T> {
   const store = openSqliteStore(directory);
   try {
-    const log = await openLog({ store, tree: 'v2', signer: createNoteSigner(host, host, key), clock });
+    const log = await openLog({
+      store,
+      tree: 'v2',
+      signer: createNoteSigner(host, host, key),
+      clock,
+      identity: 'leaf-hash',
+    });
     const result = await action(log);
     await log.close();
     return result;
@@ -59,7 +65,7 @@ describe('a log does not start', () => {
 
   test('if a full tile was changed', async () => {
     await fill(300);
-    tamper('UPDATE v2_tile SET hashes = zeroblob(8192) WHERE level = 0 AND tile = 0');
+    tamper('UPDATE v2_tile SET hashes = zeroblob(8192) WHERE tile = 0');
     expect(await reopened()).toBe('LOG_FORKED');
   });
 
@@ -127,8 +133,8 @@ describe('a log whose creation fails', () => {
     const signer = createNoteSigner('log.example', 'log.example', KEY);
     const failing = createMemoryStore(disk);
     failing.failCall('commit', 1, fault);
-    await expect(openLog({ store: failing, tree: 'v2', signer, clock })).rejects.toThrow();
-    const log = await openLog({ store: createMemoryStore(disk), tree: 'v2', signer, clock });
+    await expect(openLog({ store: failing, tree: 'v2', signer, clock, identity: 'leaf-hash' })).rejects.toThrow();
+    const log = await openLog({ store: createMemoryStore(disk), tree: 'v2', signer, clock, identity: 'leaf-hash' });
     expect((await log.append({ body: serializeUtf8('a') })).index).toBe(0n);
     expect(disk.history.length).toBe(2);
   });

@@ -1,5 +1,6 @@
 import { TILE_WIDTH } from '../core/merkle/tile.ts';
 import { consistencyProof, inclusionProof } from '../core/merkle/tree.ts';
+import type { DuplicateIndex } from './duplicate-index.ts';
 import type { Leaf, Store } from './store.ts';
 import { tileWidth } from './tree-edge.ts';
 import { rootAt, type TileCache, type TreeState, withNodes } from './tree-state.ts';
@@ -26,10 +27,8 @@ export interface LogReader {
   entry(index: bigint): Promise<Leaf | undefined>;
   /** Entries start .. end-1, fewer at the end of the log. */
   entries(start: bigint, end: bigint): Promise<Leaf[]>;
-  /** The lowest index under a key: leaf hash, identity or search key. */
-  indexOf(key: Uint8Array): Promise<bigint | undefined>;
-  /** All indexes under a key, ascending, at most `limit`. */
-  search(key: Uint8Array, limit: number): Promise<bigint[]>;
+  /** The lowest index of an entry with this leaf hash. */
+  indexOf(leafHash: Uint8Array): Promise<bigint | undefined>;
   /** Proof of an entry in the newest tree. The index must be below its size. */
   proveInclusion(index: bigint): Promise<InclusionProof>;
   /** Audit path of an entry in the tree of `treeSize`; index < treeSize <= newest size. */
@@ -46,9 +45,10 @@ export function createLogReader(options: {
   store: Store;
   tree: string;
   cache: TileCache;
+  byLeafHash: DuplicateIndex;
   state: () => TreeState;
 }): LogReader {
-  const { store, tree, cache } = options;
+  const { store, tree, cache, byLeafHash } = options;
   const size = () => options.state().head.treeSize;
 
   async function entries(start: bigint, end: bigint): Promise<Leaf[]> {
@@ -70,14 +70,10 @@ export function createLogReader(options: {
     async entry(index) {
       return (await entries(index, index + 1n))[0];
     },
-    async indexOf(key) {
+    async indexOf(leafHash) {
       const last = size();
-      const [index] = await store.find(tree, [key]);
+      const [index] = await byLeafHash.find([leafHash]);
       return index !== undefined && index < last ? index : undefined;
-    },
-    async search(key, limit) {
-      const last = size();
-      return (await store.search(tree, key, limit)).filter((index) => index < last);
     },
     async proveInclusion(index) {
       const state = options.state();

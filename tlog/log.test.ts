@@ -18,7 +18,7 @@ const KEY = generateKey('ed25519');
 const signer = createNoteSigner('log.example', 'log.example', KEY);
 const clock = () => new Date('2026-03-01T12:00:00Z');
 const body = (n: number) => serializeUtf8(`entry ${n}`);
-const open = (store: Store): Promise<Log> => openLog({ store, tree: 'v2', signer, clock });
+const open = (store: Store): Promise<Log> => openLog({ store, tree: 'v2', signer, clock, identity: 'leaf-hash' });
 
 /** RFC 6962 §2.1 as it is written, on purpose without any cleverness. */
 function merkleTreeHash(leaves: readonly Uint8Array[]): Uint8Array {
@@ -95,12 +95,16 @@ describe('a tree', () => {
     const bodies = Array.from({ length: 66_000 }, (_, n) => body(n));
     const store = createMemoryStore(createMemoryDisk());
     const { edge, filled } = extend(EMPTY_EDGE, bodies.map(leafHash));
-    await store.commit('v2', {
-      expected: undefined,
-      head: { treeSize: edge.size, checkpoint: signer.sign(edge.size, rootOfEdge(edge)) },
-      leaves: bodies.map((bytes) => ({ body: bytes, time: clock(), extra: undefined, keys: [leafHash(bytes)] })),
-      tiles: filled.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.hashes() })),
-    });
+    await store.commit([
+      {
+        tree: 'v2',
+        expected: undefined,
+        head: { treeSize: edge.size, checkpoint: signer.sign(edge.size, rootOfEdge(edge)) },
+        time: clock(),
+        leaves: bodies.map((bytes) => ({ body: bytes, extra: undefined, identity: undefined })),
+        tiles: filled.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.hashes() })),
+      },
+    ]);
     const log = await open(store);
     expect(serializeHex(log.head().rootHash)).toBe(serializeHex(merkleTreeHash(bodies)));
     await log.append({ body: body(66_000) });
@@ -169,17 +173,24 @@ describe('a duplicate', () => {
   });
 
   test('is told by the identity where one is given, and answers with the entry that was stored', async () => {
-    const log = await open(createMemoryStore(createMemoryDisk()));
+    const disk = createMemoryDisk();
+    const openCt = () => openLog({ store: createMemoryStore(disk), tree: 'ct', signer, clock, identity: 'submitted' });
     const identity = sha256(serializeUtf8('the same'));
+    const log = await openCt();
     await log.append({ body: body(0), identity });
-    const answer = await log.append({ body: body(1), identity });
-    expect(answer).toMatchObject({ index: 0n, body: body(0), duplicate: true });
+    const again = await openCt();
+    for (const opened of [log, again]) {
+      const answer = await opened.append({ body: body(1), identity });
+      expect(answer).toMatchObject({ index: 0n, body: body(0), duplicate: true });
+      expect(await opened.indexOf(leafHash(body(0)))).toBe(0n);
+      expect(await opened.indexOf(identity)).toBeUndefined();
+    }
   });
 });
 
 describe('faults of the store', () => {
-  const calls = (['find', 'commit', 'leaves', 'head', 'tile'] as const).flatMap((method) =>
-    (['lost', 'persisted'] as const).flatMap((fault) => [1, 2, 3].map((nth) => ({ method, fault, nth }))),
+  const calls = (['commit', 'leaves', 'head', 'tile', 'identities'] as const).flatMap((method) =>
+    (['lost', 'halfway', 'persisted'] as const).flatMap((fault) => [1, 2, 3].map((nth) => ({ method, fault, nth }))),
   );
 
   test.each(calls)(

@@ -4,44 +4,45 @@
  * Life of an entry
  *   1. `append` computes the leaf hash and puts the submission into `waiting`, or joins the same submission if one waits
  *      or is being committed. The queue is bounded: beyond it the answer is OVERLOADED.
- *   2. The sequencer (one loop per log) takes what has gathered as a batch and asks the store which of it is known.
- *      It alone commits, so between this question and the commit no duplicate can slip in.
+ *   2. The sequencer (one loop per log) takes what has gathered as a batch and asks the index of identities which of it is
+ *      known. It alone commits, and whoever else extends the stored tree makes its commit fail, so between this question
+ *      and the commit no duplicate can slip in.
  *   3. The rest gets the next indexes, a new right edge and a signed checkpoint are computed beside the current ones, and
- *      one commit stores leaf rows, full tiles, lookup keys and the checkpoint.
- *   4. Only when the commit is durable does the new state replace the old one in memory; from then on readers see it.
+ *      one commit stores leaf rows, full tiles and the checkpoint. Trees of one store that wait at the same time share it.
+ *   4. Only when the commit is durable do the indexes take the entries in and does the new state replace the old one in
+ *      memory; from then on readers see it.
  *   5. Each append is answered with an inclusion proof to that checkpoint, verified before it leaves.
  *
  * Ownership: `state` is replaced by the sequencer alone (step 4 and `reload`) and immutable, so a reader takes it once
- * and works on a consistent tree. `waiting`, `waitingBytes` and `inFlight` change only between awaits. `stale` is set by
+ * and works on a consistent tree. The indexes are filled by the sequencer alone, in the same turn. `waiting`, `waitingBytes` and `inFlight` change only between awaits. `stale` is set by
  * a failed batch and cleared by `reload`. `broken` is set once and for ever.
  *
  * What a crash means
  *   before the commit's transaction ends: nothing was stored, nobody got an answer; the checkpoint of step 3 was signed
  *     but never left the memory, so the other one of the same size that follows does not contradict anything published.
  *   after it, before step 4 or 5: the entries are in the log and covered by the stored checkpoint; the submitters got no
- *     answer, and a repeated submission finds its entry as a duplicate.
+ *     answer, and a repeated submission finds its entry as a duplicate, as the indexes are filled from the log at start.
  *   A commit that fails or whose result is unknown is both at once: every waiting append fails, and before the next batch
- *   `reload` reads the head from the store, which must extend the last published one.
+ *   `reload` reads the head from the store, which must extend the last published one, and completes the indexes.
  */
 import { serializeHex } from '../core/bytes/bytes.ts';
 import { StorageError } from '../core/errors.ts';
 import { MAX_APPEND_BATCH, MAX_APPEND_BATCH_BYTES, MAX_WAITING_APPENDS, MAX_WAITING_BYTES } from '../core/limits.ts';
 import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
+import { createDuplicateIndex, type DuplicateIndex } from './duplicate-index.ts';
 import { corrupt, forked } from './faults.ts';
 import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
-import type { Head, Leaf, NewLeaf, Store } from './store.ts';
+import type { Head, Leaf, Store } from './store.ts';
 import { extend, rootOfEdge } from './tree-edge.ts';
-import { createTileCache, loadTree, rootAt, type TreeState } from './tree-state.ts';
+import { createTileCache, loadTree, readLeafHashes, rootAt, type TreeState } from './tree-state.ts';
 
 /** What is to be logged. */
 interface Submission {
   /** The bytes of the leaf. */
   readonly body: Uint8Array;
-  /** 32 bytes that are equal for two submissions that shall be one entry. Default: the leaf hash. */
+  /** IDENTITY_BYTES that are equal for two submissions that shall be one entry: given if the log's identity is `submitted`. */
   readonly identity?: Uint8Array;
-  /** Further 32-byte keys under which the entry can be searched. */
-  readonly searchKeys?: readonly Uint8Array[];
   readonly extra?: Uint8Array;
 }
 
@@ -61,6 +62,8 @@ export interface LogOptions {
   readonly tree: string;
   readonly signer: CheckpointSigner;
   readonly clock: () => Date;
+  /** What two submissions of one entry have in common. The same for the whole life of a tree. */
+  readonly identity: 'leaf-hash' | 'submitted';
 }
 
 export interface Log extends LogReader {
@@ -75,10 +78,15 @@ export interface Log extends LogReader {
 }
 
 /** Opens a tree, creating it if the store has none. Errors: LOG_FORKED, DATABASE_CORRUPT and those of the store. */
-export async function openLog({ store, tree, signer, clock }: LogOptions): Promise<Log> {
+export async function openLog({ store, tree, signer, clock, identity }: LogOptions): Promise<Log> {
   const cache = createTileCache(store, tree);
   let state = await loadTree(store, tree, signer);
-  const reader = createLogReader({ store, tree, cache, state: () => state });
+  const byLeafHash = createDuplicateIndex((start, end) => readLeafHashes(store, tree, start, end));
+  const byIdentity =
+    identity === 'leaf-hash' ? byLeafHash : createDuplicateIndex((start, end) => store.identities(tree, start, end));
+  const indexes: ReadonlySet<DuplicateIndex> = new Set([byLeafHash, byIdentity]);
+  await catchUp(state.head.treeSize);
+  const reader = createLogReader({ store, tree, cache, byLeafHash, state: () => state });
 
   const waiting = new Map<string, Waiting>();
   let waitingBytes = 0;
@@ -93,15 +101,15 @@ export async function openLog({ store, tree, signer, clock }: LogOptions): Promi
     if (broken) throw broken;
     if (closing) throw overloaded('the log is shutting down');
     const hash = leafHash(submission.body);
-    const identity = submission.identity ?? hash;
-    const key = serializeHex(identity);
+    const itsIdentity = identityOf(submission, hash);
+    const key = serializeHex(itsIdentity);
     const same = waiting.get(key) ?? inFlight.get(key);
     if (same) return { ...(await same.answer.promise), duplicate: true };
     const bytes = submission.body.length + (submission.extra?.length ?? 0);
     if (waiting.size >= MAX_WAITING_APPENDS || waitingBytes + bytes > MAX_WAITING_BYTES) {
       throw overloaded('too many entries wait to be logged');
     }
-    const item: Waiting = { submission, leafHash: hash, identity, bytes, answer: Promise.withResolvers() };
+    const item: Waiting = { submission, leafHash: hash, identity: itsIdentity, bytes, answer: Promise.withResolvers() };
     waiting.set(key, item);
     waitingBytes += bytes;
     sequencer ??= sequence();
@@ -146,13 +154,7 @@ export async function openLog({ store, tree, signer, clock }: LogOptions): Promi
 
   async function commitBatch(batch: readonly Waiting[]): Promise<void> {
     const before = state;
-    const known = await store.find(
-      tree,
-      batch.map((item) => item.identity),
-    );
-    if (known.some((index) => index !== undefined && index >= before.edge.size)) {
-      throw new StorageError('LOG_HEAD_MOVED', `another process has written to the log ${tree}`);
-    }
+    const known = await byIdentity.find(batch.map((item) => item.identity));
     const time = clock();
     const fresh = batch.filter((_, i) => known[i] === undefined);
     if (fresh.length > 0) {
@@ -162,14 +164,25 @@ export async function openLog({ store, tree, signer, clock }: LogOptions): Promi
       );
       const rootHash = rootOfEdge(edge);
       const head: Head = { treeSize: edge.size, checkpoint: signer.sign(edge.size, rootHash) };
-      await store.commit(tree, {
-        expected: before.head,
-        head,
-        leaves: fresh.map((item) => newLeaf(item, time)),
-        tiles: filled.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.hashes() })),
-      });
+      const leaves = fresh.map(({ submission: { body, extra }, identity: own }) => ({
+        body,
+        extra,
+        identity: byIdentity === byLeafHash ? undefined : own,
+      }));
+      const tiles = filled.map(({ level, index, nodes }) => ({ level, index, hashes: nodes.hashes() }));
+      await store.commit([{ tree, expected: before.head, head, time, leaves, tiles }]);
       // Durable from here on.
       for (const { level, index, nodes } of filled) cache.add(level, index, nodes);
+      byLeafHash.add(
+        before.edge.size,
+        fresh.map((item) => item.leafHash),
+      );
+      if (byIdentity !== byLeafHash) {
+        byIdentity.add(
+          before.edge.size,
+          fresh.map((item) => item.identity),
+        );
+      }
       state = { head, rootHash, edge };
     }
     let next = before.edge.size;
@@ -218,14 +231,26 @@ export async function openLog({ store, tree, signer, clock }: LogOptions): Promi
       broken = forked(tree, `the store no longer holds what was answered up to size ${published.head.treeSize}`);
       throw broken;
     }
+    await catchUp(loaded.head.treeSize);
     state = loaded;
     stale = false;
+  }
+
+  async function catchUp(size: bigint): Promise<void> {
+    for (const index of indexes) await index.catchUp(size);
+  }
+
+  function identityOf(submission: Submission, hash: Uint8Array): Uint8Array {
+    const own = identity === 'leaf-hash' ? hash : submission.identity;
+    if (own === undefined) throw new Error('internal: a submission without the identity that its log tells it by');
+    return own;
   }
 
   async function close(): Promise<void> {
     closing = true;
     await sequencer;
     await Promise.all(answers);
+    for (const index of indexes) await index.close();
   }
 
   return { ...reader, origin: signer.origin, append, close };
@@ -237,12 +262,6 @@ interface Waiting {
   readonly identity: Uint8Array;
   readonly bytes: number;
   readonly answer: PromiseWithResolvers<Appended>;
-}
-
-function newLeaf({ submission, leafHash, identity }: Waiting, time: Date): NewLeaf {
-  const keys = [leafHash, ...(submission.searchKeys ?? [])];
-  if (submission.identity) keys.push(identity);
-  return { body: submission.body, time, extra: submission.extra, keys };
 }
 
 function present(tree: string, index: bigint, leaf: Leaf | undefined): Leaf {

@@ -1,5 +1,5 @@
 import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
-import { equal, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
+import { concat, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
@@ -13,6 +13,7 @@ import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from 
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
 import { requireProposal } from './proposal-v1.ts';
+import { createSearchIndex } from './search-index.ts';
 import { searchIndex } from './search-v1.ts';
 import type { Leaf } from './store.ts';
 
@@ -26,11 +27,12 @@ export interface RekorV1Options {
 /** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
 export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
   const logId = keyFingerprint(key.publicKey);
+  const search = createSearchIndex(log);
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
     const { body, searchKeys } = requireProposal(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
-    const appended = await log.append({ body, searchKeys });
+    const appended = await log.append({ body, extra: concat(...searchKeys) });
     const id = serializeEntryId(treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
     if (appended.duplicate) {
@@ -127,7 +129,7 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
   async function retrieveIndex(request: Request): Promise<Response> {
     const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES));
     const ids: string[] = [];
-    for (const index of await searchIndex(log, query)) {
+    for (const index of await searchIndex(search, query)) {
       const entry = await log.entry(index);
       if (entry) ids.push(serializeEntryId(treeId, leafHash(entry.body)));
     }
@@ -138,10 +140,7 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
     const id = parseEntryId(text);
     if (!id) throw new Refusal(422, 'an entry UUID has 64 or 80 hexadecimal digits');
     if (id.treeId !== undefined && id.treeId !== treeId) return undefined;
-    const index = await log.indexOf(id.leafHash);
-    const entry = index === undefined ? undefined : await log.entry(index);
-    // Search keys lead to entries too, and are no leaf hashes.
-    return entry && equal(leafHash(entry.body), id.leafHash) ? index : undefined;
+    return log.indexOf(id.leafHash);
   }
 
   async function entryAt(index: bigint): Promise<Json | undefined> {

@@ -3,7 +3,7 @@ import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { MAX_INDEX_RESULTS } from '../core/limits.ts';
 import { Refusal } from './http.ts';
-import type { LogReader } from './log-reader.ts';
+import type { SearchIndex } from './search-index.ts';
 import { digestSearchKey, subjectSearchKey, verifierSearchKey } from './search-keys.ts';
 import { parseVerifierPem } from './verifier-key.ts';
 
@@ -13,7 +13,7 @@ const DIGEST_HEX_DIGITS: Readonly<Record<string, number>> = { sha1: 40, sha256: 
  * Indexes of the entries that a Rekor v1 index query asks for, ascending, at most MAX_INDEX_RESULTS: `hash`, `email`,
  * `subject` and `publicKey`, joined by `operator` ("or" unless it says "and").
  */
-export async function searchIndex(log: LogReader, query: Json): Promise<bigint[]> {
+export async function searchIndex(index: SearchIndex, query: Json): Promise<bigint[]> {
   const fields = new Fields(query, '', 'FIELD_INVALID');
   const keys: Uint8Array[] = [];
   const hash = fields.optionalString('hash');
@@ -28,12 +28,12 @@ export async function searchIndex(log: LogReader, query: Json): Promise<bigint[]
 
   const operator = fields.optionalString('operator') || 'or';
   if (operator !== 'and' && operator !== 'or') throw new Refusal(422, 'operator in body should be one of [and or]');
-  const results = await Promise.all(keys.map((key) => log.search(key, MAX_INDEX_RESULTS)));
+  const results = await Promise.all(keys.map((key) => index.search(key, MAX_INDEX_RESULTS)));
   const [first = [], ...rest] = results;
   const found =
     operator === 'or'
       ? [...new Set(results.flat())]
-      : rest.map((result) => new Set(result)).reduce((kept, set) => kept.filter((index) => set.has(index)), first);
+      : rest.map((result) => new Set(result)).reduce((kept, set) => kept.filter((entry) => set.has(entry)), first);
   return found.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, MAX_INDEX_RESULTS);
 }
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { concat, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Commit } from './store.ts';
 
@@ -24,11 +24,13 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const key = (n: number) => new Uint8Array(32).fill(n);
 const first: Commit = {
+  tree: 'v1',
   expected: undefined,
   head: { treeSize: 2n, checkpoint: 'two' },
+  time: new Date(1),
   leaves: [
-    { body: serializeUtf8('a'), time: new Date(1), extra: undefined, keys: [key(1), key(9)] },
-    { body: serializeUtf8('b'), time: new Date(2), extra: serializeUtf8('more'), keys: [key(2), key(9)] },
+    { body: serializeUtf8('a'), extra: undefined, identity: key(1) },
+    { body: serializeUtf8('b'), extra: serializeUtf8('more'), identity: key(2) },
   ],
   tiles: [{ level: 0, index: 0n, hashes: key(7) }],
 };
@@ -37,18 +39,20 @@ describe('the SQLite store', () => {
   test('keeps what was committed, over a restart', async () => {
     const store = openSqliteStore(directory);
     expect(await store.head('v1')).toBeUndefined();
-    await store.commit('v1', first);
+    await store.commit([first]);
     await store.close();
     const again = openSqliteStore(directory);
     expect(await again.head('v1')).toEqual(first.head);
     expect(await again.head('v2')).toBeUndefined();
-    expect(await again.leaves('v1', 0n, 9n)).toEqual(first.leaves.map(({ keys, ...leaf }) => leaf));
+    expect(await again.leaves('v1', 0n, 9n)).toEqual(
+      first.leaves.map(({ body, extra }) => ({ body, extra, time: first.time })),
+    );
     expect(await again.leaves('v1', 1n, 2n)).toHaveLength(1);
     expect(await again.tile('v1', 0, 0n)).toEqual(key(7));
     expect(await again.tile('v1', 1, 0n)).toBeUndefined();
-    expect(await again.find('v1', [key(2), key(3), key(9)])).toEqual([1n, undefined, 0n]);
-    expect(await again.search('v1', key(9), 10)).toEqual([0n, 1n]);
-    expect(await again.search('v1', key(9), 1)).toEqual([0n]);
+    expect(await again.identities('v1', 0n, 9n)).toEqual(concat(key(1), key(2)));
+    expect(await again.identities('v1', 1n, 2n)).toEqual(key(2));
+    expect(await again.identities('v2', 0n, 9n)).toHaveLength(0);
     await again.close();
   });
 
@@ -61,10 +65,10 @@ describe('the SQLite store', () => {
 
   test('changes nothing if the head is another than expected', async () => {
     const store = openSqliteStore(directory);
-    await store.commit('v1', first);
+    await store.commit([first]);
     for (const expected of [undefined, { treeSize: 1n, checkpoint: 'two' }, { treeSize: 2n, checkpoint: 'other' }]) {
       const commit = { ...first, expected, head: { treeSize: 9n, checkpoint: 'nine' } };
-      await expect(store.commit('v1', commit)).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
+      await expect(store.commit([commit])).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
     }
     expect(await store.head('v1')).toEqual(first.head);
     await store.close();
@@ -72,21 +76,32 @@ describe('the SQLite store', () => {
 
   test('undoes the whole commit if a part of it fails', async () => {
     const store = openSqliteStore(directory);
-    await store.commit('v1', first);
-    const leaf = { body: serializeUtf8('c'), time: new Date(3), extra: undefined, keys: [key(3)] };
-    const commit = { expected: first.head, head: { treeSize: 3n, checkpoint: 'three' }, leaves: [leaf] };
+    await store.commit([first]);
+    const leaf = { body: serializeUtf8('c'), extra: undefined, identity: key(3) };
+    const next = { ...first, expected: first.head, head: { treeSize: 3n, checkpoint: 'three' }, leaves: [leaf] };
     const tiles = [{ level: 0, index: 0n, hashes: key(8) }]; // a tile is written once
-    await expect(store.commit('v1', { ...commit, tiles })).rejects.toMatchObject({ code: 'DATABASE_CORRUPT' });
+    await expect(store.commit([{ ...next, tiles }])).rejects.toMatchObject({ code: 'DATABASE_CORRUPT' });
     expect(await store.head('v1')).toEqual(first.head);
     expect(await store.leaves('v1', 2n, 3n)).toEqual([]);
-    expect(await store.find('v1', [key(3)])).toEqual([undefined]);
-    await store.commit('v1', { ...commit, tiles: [] });
+    expect(await store.identities('v1', 2n, 3n)).toHaveLength(0);
+    await store.commit([{ ...next, tiles: [] }]);
+    await store.close();
+  });
+
+  test('extends several trees at once, or none', async () => {
+    const store = openSqliteStore(directory);
+    const other = { ...first, tree: 'v2' };
+    await store.commit([first, other]);
+    expect([await store.head('v1'), await store.head('v2')]).toEqual([first.head, first.head]);
+    const next = { ...first, expected: first.head, head: { treeSize: 4n, checkpoint: 'four' }, tiles: [] };
+    await expect(store.commit([next, other])).rejects.toMatchObject({ code: 'LOG_HEAD_MOVED' });
+    expect(await store.head('v1')).toEqual(first.head);
     await store.close();
   });
 
   test('uses a write-ahead log, which outlives the process', async () => {
     const store = openSqliteStore(directory);
-    await store.commit('v1', first);
+    await store.commit([first]);
     await store.close();
     const database = new Database(join(directory, 'log.db'));
     expect(database.query('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
@@ -107,7 +122,7 @@ async function codeOf(action: () => unknown): Promise<unknown> {
 
 test('only the owner may read the database and what SQLite lays beside it', async () => {
   const store = openSqliteStore(directory);
-  await store.commit('v1', first);
+  await store.commit([first]);
   const modes = readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777]);
   expect(modes.sort()).toEqual([
     ['log.db', 0o600],
@@ -155,7 +170,7 @@ describe('a store that held logs is refused', () => {
 
   test('if one of the logs has no head', async () => {
     const store = openSqliteStore(directory);
-    await store.commit('v1', first);
+    await store.commit([first]);
     expect(await store.head('v2')).toBeUndefined(); // makes the tables of v2
     await store.close();
     expect(await codeOf(() => openSqliteStore(directory, ['v1', 'v2']))).toBe('DATABASE_CORRUPT');
@@ -164,11 +179,11 @@ describe('a store that held logs is refused', () => {
 
   test('not if all of them are there, and another one may begin', async () => {
     const store = openSqliteStore(directory);
-    await store.commit('v1', first);
+    await store.commit([first]);
     await store.close();
     const again = openSqliteStore(directory, ['v1']);
     expect(await again.head('v1')).toEqual(first.head);
-    await again.commit('v2', first);
+    await again.commit([{ ...first, tree: 'v2' }]);
     await again.close();
   });
 });
@@ -198,11 +213,10 @@ describe('a database that cannot be used', () => {
     const store = openSqliteStore(directory);
     const leaves = Array.from({ length: 300 }, (_, n) => ({
       body: new Uint8Array(2000).fill(n),
-      time: new Date(1),
       extra: undefined,
-      keys: [],
+      identity: undefined,
     }));
-    await store.commit('v1', { expected: undefined, head: { treeSize: 300n, checkpoint: 'x' }, leaves, tiles: [] });
+    await store.commit([{ ...first, head: { treeSize: 300n, checkpoint: 'x' }, leaves, tiles: [] }]);
     await store.close();
     truncateSync(path(), 100_000);
     expect(

@@ -1,15 +1,16 @@
 import { Database, SQLiteError, type SQLQueryBindings } from 'bun:sqlite';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { concat } from '../core/bytes/bytes.ts';
 import { StorageError } from '../core/errors.ts';
 import { createPrivateFile } from '../core/files.ts';
-import type { Commit, Head, Store } from './store.ts';
+import { type Commit, type Head, IDENTITY_BYTES, type Store } from './store.ts';
 
 const FILE_NAME = 'log.db';
 /** `PRAGMA application_id`: "HMLG". */
 const APPLICATION_ID = 0x484d_4c47;
 /** `PRAGMA user_version`: version of the tables below. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 /** How long a commit waits for another process that reads or copies the database. */
 const BUSY_TIMEOUT_MS = 5_000;
 /** WAL pages (of 4 KiB) after which SQLite copies them into the database. */
@@ -50,7 +51,9 @@ export function openSqliteStore(directory: string, established: readonly string[
     return row ? { treeSize: row.size, checkpoint: row.checkpoint } : undefined;
   };
 
-  const commit = database.transaction((name: string, { expected, head, leaves, tiles }: Commit) => {
+  const commit = database.transaction((changes: readonly Commit[]) => changes.forEach(extend));
+
+  function extend({ tree: name, expected, head, time, leaves, tiles }: Commit): void {
     const stored = readHead(name);
     if (stored?.treeSize !== expected?.treeSize || stored?.checkpoint !== expected?.checkpoint) {
       throw new StorageError('LOG_HEAD_MOVED', `another process has written to the log ${name}`, {
@@ -59,36 +62,38 @@ export function openSqliteStore(directory: string, established: readonly string[
     }
     const statements = tree(name);
     let index = expected?.treeSize ?? 0n;
-    for (const leaf of leaves) {
-      statements.insertLeaf.run(index, leaf.body, BigInt(leaf.time.getTime()), leaf.extra ?? null);
-      for (const key of leaf.keys) statements.insertKey.run(key, index);
+    const milliseconds = BigInt(time.getTime());
+    for (const { body, extra, identity } of leaves) {
+      statements.insertLeaf.run(index, body, milliseconds, extra ?? null);
+      if (identity) statements.insertIdentity.run(index, identity);
       index++;
     }
     if (index !== head.treeSize) throw new Error('internal: a commit with leaves that do not add up to its head');
-    for (const tile of tiles) statements.insertTile.run(BigInt(tile.level), tile.index, tile.hashes);
+    for (const tile of tiles) statements.insertTile.run(tileId(tile.level, tile.index), tile.hashes);
     statements.replaceHead.run(head.treeSize, head.checkpoint);
-  });
+  }
 
   // Asynchronous by contract: failures arrive as rejections.
   const run = async <T>(action: () => T): Promise<T> => guard(path, action);
   return {
     once: (name, value) => run(() => once(name, value)),
     head: (name) => run(() => readHead(name)),
-    commit: (name, change) => run(() => commit.immediate(name, change)),
+    commit: (changes) => run(() => commit.immediate(changes)),
     leaves: (name, start, end) =>
       run(() =>
         tree(name)
           .leaves.all(start, end)
           .map(({ body, time, extra }) => ({ body, time: new Date(Number(time)), extra: extra ?? undefined })),
       ),
-    tile: (name, level, index) => run(() => tree(name).tile.get(BigInt(level), index)?.hashes),
-    find: (name, keys) => run(() => keys.map((key) => tree(name).find.get(key)?.leaf ?? undefined)),
-    search: (name, key, limit) =>
+    identities: (name, start, end) =>
       run(() =>
-        tree(name)
-          .search.all(key, BigInt(limit))
-          .map((row) => row.leaf),
+        concat(
+          ...tree(name)
+            .identities.all(start, end)
+            .map((row) => row.identity),
+        ),
       ),
+    tile: (name, level, index) => run(() => tree(name).tile.get(tileId(level, index))?.hashes),
     close: () => run(() => database.close()),
   };
 }
@@ -150,15 +155,13 @@ function prepareTree(database: Database, name: string) {
   const head = headTable(name);
   const leaf = `${name}_leaf`;
   const tile = `${name}_tile`;
-  const key = `${name}_key`;
+  const identity = `${name}_identity`;
   database.run(
     `CREATE TABLE IF NOT EXISTS ${leaf} (leaf INTEGER PRIMARY KEY, body BLOB NOT NULL, time INTEGER NOT NULL, extra BLOB) STRICT`,
   );
+  database.run(`CREATE TABLE IF NOT EXISTS ${tile} (tile INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT`);
   database.run(
-    `CREATE TABLE IF NOT EXISTS ${tile} (level INTEGER, tile INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, tile)) STRICT`,
-  );
-  database.run(
-    `CREATE TABLE IF NOT EXISTS ${key} (key BLOB, leaf INTEGER, PRIMARY KEY (key, leaf)) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE IF NOT EXISTS ${identity} (leaf INTEGER PRIMARY KEY, identity BLOB NOT NULL CHECK (length(identity) = ${IDENTITY_BYTES})) STRICT`,
   );
   database.run(
     `CREATE TABLE IF NOT EXISTS ${head} (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT`,
@@ -168,18 +171,21 @@ function prepareTree(database: Database, name: string) {
     head: query<{ size: bigint; checkpoint: string }, []>(`SELECT size, checkpoint FROM ${head}`),
     replaceHead: query(`INSERT OR REPLACE INTO ${head} (one, size, checkpoint) VALUES (1, ?, ?)`),
     insertLeaf: query(`INSERT INTO ${leaf} (leaf, body, time, extra) VALUES (?, ?, ?, ?)`),
-    insertKey: query(`INSERT OR IGNORE INTO ${key} (key, leaf) VALUES (?, ?)`),
-    insertTile: query(`INSERT INTO ${tile} (level, tile, hashes) VALUES (?, ?, ?)`),
+    insertIdentity: query(`INSERT INTO ${identity} (leaf, identity) VALUES (?, ?)`),
+    insertTile: query(`INSERT INTO ${tile} (tile, hashes) VALUES (?, ?)`),
     leaves: query<{ body: Uint8Array; time: bigint; extra: Uint8Array | null }, [bigint, bigint]>(
       `SELECT body, time, extra FROM ${leaf} WHERE leaf >= ? AND leaf < ? ORDER BY leaf`,
     ),
-    tile: query<{ hashes: Uint8Array }, [bigint, bigint]>(`SELECT hashes FROM ${tile} WHERE level = ? AND tile = ?`),
-    find: query<{ leaf: bigint | null }, [Uint8Array]>(`SELECT min(leaf) AS leaf FROM ${key} WHERE key = ?`),
-    search: query<{ leaf: bigint }, [Uint8Array, bigint]>(
-      `SELECT leaf FROM ${key} WHERE key = ? ORDER BY leaf LIMIT ?`,
+    tile: query<{ hashes: Uint8Array }, [bigint]>(`SELECT hashes FROM ${tile} WHERE tile = ?`),
+    identities: query<{ identity: Uint8Array }, [bigint, bigint]>(
+      `SELECT identity FROM ${identity} WHERE leaf >= ? AND leaf < ? ORDER BY leaf`,
     ),
   };
 }
+
+/** Where a tile lies in its table: the level above the bits of the index, so that each level is appended to. */
+const TILE_INDEX_BITS = 56n;
+const tileId = (level: number, index: bigint): bigint => (BigInt(level) << TILE_INDEX_BITS) | index;
 
 function pragma(database: Database, name: string): bigint | undefined {
   const row = database.query<Record<string, bigint>, []>(`PRAGMA ${name}`).get();

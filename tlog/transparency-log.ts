@@ -11,7 +11,8 @@ import type { CtLog } from '../core/x509/sct.ts';
 import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
 import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
-import { type Log, openLog } from './log.ts';
+import { createGroupCommit } from './group-commit.ts';
+import { type Log, type LogOptions, openLog } from './log.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
 import { openSqliteStore } from './sqlite-store.ts';
@@ -75,8 +76,13 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
   };
   const { keys, clock, random, onFault } = options;
   const host = hostOf(options.publicUrl);
-  const open = async (tree: string, signer: Parameters<typeof openLog>[0]['signer']): Promise<Log> => {
-    const log = await openLog({ store, tree, signer, clock });
+  const commits = createGroupCommit(store);
+  const open = async (
+    tree: string,
+    signer: LogOptions['signer'],
+    identity: LogOptions['identity'] = 'leaf-hash',
+  ): Promise<Log> => {
+    const log = await openLog({ store: commits, tree, signer, clock, identity });
     logs.push(log);
     return log;
   };
@@ -97,7 +103,7 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
     }
     if (keys.ct) {
       const key = keys.ct;
-      const log = await open('ct', createTreeHeadSigner(`${host}/ct`, key, clock));
+      const log = await open('ct', createTreeHeadSigner(`${host}/ct`, key, clock), 'submitted');
       ctLog = createCtLog(log, key, clock);
       fronts.push(createCtFrontEnd({ log, key, clock, roots: options.ctRoots, onFault }));
     }

@@ -1,4 +1,4 @@
-import { equal } from '../core/bytes/bytes.ts';
+import { concat, equal } from '../core/bytes/bytes.ts';
 import { TILE_WIDTH } from '../core/merkle/tile.ts';
 import { EMPTY_ROOT, leafHash, type ReadNode } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
@@ -103,8 +103,32 @@ export async function loadTree(store: Store, tree: string, signer: CheckpointSig
 async function createTree(store: Store, tree: string, signer: CheckpointSigner): Promise<Head> {
   if ((await store.leaves(tree, 0n, 1n)).length > 0) throw forked(tree, 'it holds entries but no checkpoint');
   const head: Head = { treeSize: 0n, checkpoint: signer.sign(0n, EMPTY_ROOT) };
-  await store.commit(tree, { expected: undefined, head, leaves: [], tiles: [] });
+  await store.commit([{ tree, expected: undefined, head, time: new Date(0), leaves: [], tiles: [] }]);
   return head;
+}
+
+/**
+ * The leaf hashes of committed entries start .. end-1, end to end: those of full tiles as they are stored, the rest from the
+ * entries. DATABASE_CORRUPT if any of it is missing.
+ */
+export async function readLeafHashes(store: Store, tree: string, start: bigint, end: bigint): Promise<Uint8Array> {
+  const width = BigInt(TILE_WIDTH);
+  const parts: Uint8Array[] = [];
+  for (let at = start; at < end; ) {
+    const index = at / width;
+    const first = index * width;
+    const next = first + width < end ? first + width : end;
+    // Read first: whether the tile is full is for the store to say.
+    const tile = await store.tile(tree, 0, index);
+    if (tile) parts.push(tile.subarray(Number(at - first) * HASH_BYTES, Number(next - first) * HASH_BYTES));
+    else {
+      const leaves = await store.leaves(tree, at, next);
+      if (BigInt(leaves.length) !== next - at) throw corrupt(tree, `entries from ${at} to ${next} are incomplete`);
+      parts.push(...leaves.map((leaf) => leafHash(leaf.body)));
+    }
+    at = next;
+  }
+  return concat(...parts);
 }
 
 async function loadEdge(store: Store, tree: string, size: bigint): Promise<Edge> {

@@ -1,0 +1,44 @@
+import { serializeHex } from '../core/bytes/bytes.ts';
+import type { LogReader } from './log-reader.ts';
+
+/** Bytes of a search key (search-keys.ts). */
+const KEY_BYTES = 32;
+/** Entries that are read from the log at once. */
+const READ_ENTRIES = 256n;
+
+/** Which entries of a log are found under a search key. Built from the log alone. */
+export interface SearchIndex {
+  /** All indexes under a key, ascending, at most `limit`. Errors: those of the log. */
+  search(key: Uint8Array, limit: number): Promise<bigint[]>;
+}
+
+/** An index in memory over the keys that lie end to end in each entry's `extra`; a search first takes in what is new. */
+export function createSearchIndex(log: LogReader): SearchIndex {
+  const found = new Map<string, bigint[]>();
+  let taken = 0n;
+  let taking: Promise<void> = Promise.resolve();
+
+  async function takeIn(): Promise<void> {
+    for (;;) {
+      const entries = await log.entries(taken, taken + READ_ENTRIES);
+      if (entries.length === 0) return;
+      for (const { extra } of entries) {
+        const keys = new Set<string>();
+        for (let at = 0; extra && at < extra.length; at += KEY_BYTES) {
+          keys.add(serializeHex(extra.subarray(at, at + KEY_BYTES)));
+        }
+        for (const key of keys) found.set(key, [...(found.get(key) ?? []), taken]);
+        taken++;
+      }
+    }
+  }
+
+  return {
+    async search(key, limit) {
+      // One after the other, as each goes on where the last one ended, even if that failed.
+      taking = taking.catch(() => {}).then(takeIn);
+      await taking;
+      return (found.get(serializeHex(key)) ?? []).slice(0, limit);
+    },
+  };
+}
