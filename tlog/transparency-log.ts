@@ -1,5 +1,6 @@
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
@@ -76,6 +77,7 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
   };
   const { keys, clock, random, onFault } = options;
   const host = hostOf(options.publicUrl);
+  const verifier = createAsyncVerifier();
   const commits = createGroupCommit(store);
   const open = async (
     tree: string,
@@ -94,12 +96,12 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
       const treeId = await openTreeId(store, random);
       const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
       await appendFirstEntry(log);
-      fronts.push(createRekorV1({ log, key, treeId, onFault }));
+      fronts.push(createRekorV1({ log, key, treeId, verifier, onFault }));
     }
     if (keys.v2) {
       const key = keys.v2;
       const log = await open('v2', createNoteSigner(host, host, key));
-      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), onFault }));
+      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;
