@@ -210,6 +210,7 @@ test('a port in use is refused before anything is written', async () => {
     issuers: undefined,
     exposeDevIssuer: false,
     listen: { hostname: '127.0.0.1', port: taken.port ?? 0 },
+    metrics: undefined,
   } as const;
   expect(serve(config, dependencies)).rejects.toThrow(expect.objectContaining({ code: 'PORT_IN_USE' }));
   expect(existsSync(data)).toBe(false);
@@ -218,7 +219,8 @@ test('a port in use is refused before anything is written', async () => {
 
 test('a listener answers, ends when told to, and a request without a host is the fault of who sent it', async () => {
   const config = { data, publicUrl: undefined, part: 'all', issuers: undefined, exposeDevIssuer: false } as const;
-  const server = await serve({ ...config, listen: { hostname: '127.0.0.1', port: 0 } }, dependencies);
+  const listen = { hostname: '127.0.0.1', port: 0 };
+  const server = await serve({ ...config, listen, metrics: undefined }, dependencies);
   expect((await fetch(`${server.publicUrl}/healthz`)).status).toBe(200);
   const answer = await new Promise<string>((resolve) => {
     void Bun.connect({
@@ -236,4 +238,37 @@ test('a listener answers, ends when told to, and a request without a host is the
   expect(answer).toStartWith('HTTP/1.1 400');
   await server.stop();
   expect(logged.filter((line) => line.startsWith('error'))).toEqual([]);
+});
+
+test('metrics answer at an address of their own, and nothing else does there', async () => {
+  const config = { data, publicUrl: undefined, part: 'all', issuers: undefined, exposeDevIssuer: false } as const;
+  const anywhere = { hostname: '127.0.0.1', port: 0 };
+  const server = await serve({ ...config, listen: anywhere, metrics: anywhere }, dependencies);
+  const metricsUrl = server.metricsUrl ?? '';
+  for (const path of ['/healthz', '/trusted_root.json', '/api/v1/log', '/odd', '/metrics'])
+    await fetch(`${server.publicUrl}${path}`);
+  const answer = await fetch(metricsUrl);
+  expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  const text = await answer.text();
+  for (const line of [
+    'hallmark_http_requests_total{route="/healthz",method="GET",status="2xx"} 1',
+    'hallmark_http_requests_total{route="/trusted_root.json",method="GET",status="2xx"} 1',
+    'hallmark_http_requests_total{route="/api/v1/log",method="GET",status="2xx"} 1',
+    // The public port has none.
+    'hallmark_http_requests_total{route="other",method="GET",status="4xx"} 2',
+    'hallmark_log_entries{tree="v1"} 1',
+    'hallmark_log_appends_total{tree="v1",result="appended"} 1',
+    'hallmark_log_waiting_entries{tree="v1"} 0',
+    'hallmark_certificates_issued_total 0',
+    'hallmark_timestamps_issued_total 0',
+  ]) {
+    expect(text).toContain(`${line}\n`);
+  }
+  expect(text).toMatch(/^process_resident_memory_bytes \d{7,}$/m);
+  expect(text).toMatch(/^process_open_fds [1-9]\d*$/m);
+  expect(text).toMatch(/^hallmark_event_loop_delay_seconds_count \d+$/m);
+  expect((await fetch(metricsUrl.replace(/metrics$/, 'healthz'))).status).toBe(404);
+  expect((await fetch(metricsUrl, { method: 'POST' })).status).toBe(405);
+  await server.stop();
+  await expect(fetch(metricsUrl)).rejects.toThrow();
 });

@@ -14,8 +14,11 @@ import type { PrivateKey } from './core/crypto/private-key.ts';
 import { HallmarkError, InputError, parseNamed, StorageError, TrustError } from './core/errors.ts';
 import { acquireLock, makeFolder, readFileBounded, writeFileAtomic } from './core/files.ts';
 import type { FetchLike } from './core/http/client.ts';
+import { createDispatch } from './core/http/dispatch.ts';
 import { type Handle, jsonResponse, type Peer } from './core/http/front-end.ts';
+import type { Rate } from './core/http/rate-limit.ts';
 import { MAX_KEY_FILE_BYTES, MAX_LOG_REQUEST_BYTES, MAX_TRUST_FILE_BYTES } from './core/limits.ts';
+import { createMetrics, METRICS_CONTENT_TYPE, type Metrics } from './core/metrics.ts';
 import { type Publication, publicationOf } from './core/trust/publication.ts';
 import { publishRepository, type RepositoryFiles, type RepositoryKeys } from './core/trust/tuf/repository.ts';
 import { type Certificate, parseCertificatesPem, serializeCertificatePem } from './core/x509/certificate.ts';
@@ -35,7 +38,28 @@ export interface StackConfig {
   readonly issuers: readonly Issuer[] | undefined;
   /** The development issuer answers strangers too: whoever reaches it can be anybody. */
   readonly exposeDevIssuer: boolean;
+  /** How much one client or identity may do; what is undefined is as in DEFAULT_LIMITS. */
+  readonly limits?: Partial<Limits>;
 }
+
+export interface Limits {
+  /** Requests of one client: an IPv4 address or an IPv6 /64. This machine's own have no limit. */
+  readonly client: Rate;
+  /** Header in which a trusted proxy names the client; undefined: nobody stands before the server. */
+  readonly clientHeader: string | undefined;
+  /** Certificates of one identity: issuer and subject alternative name. */
+  readonly certificates: Rate;
+}
+
+/**
+ * Room for a monitor that reads every entry and a company behind one address, and for a release that signs hundreds of
+ * files; far below what overloads the server.
+ */
+export const DEFAULT_LIMITS: Limits = {
+  client: { perMinute: 6_000, burst: 1_000 },
+  clientHeader: undefined,
+  certificates: { perMinute: 120, burst: 600 },
+};
 
 export interface StackDependencies {
   readonly clock: () => Date;
@@ -52,6 +76,7 @@ export interface Stack {
   /** SHA-256 of the first TUF root, lower-case hexadecimal. */
   readonly rootFingerprint: string;
   readonly handle: (request: Request, peer: Peer) => Promise<Response>;
+  readonly metrics: Metrics;
   /** Signs what is due of the TUF repository again. */
   readonly refresh: () => void;
   readonly close: () => Promise<void>;
@@ -72,6 +97,8 @@ const DRAIN_MS = 10_000;
  */
 export async function createStack(config: StackConfig, dependencies: StackDependencies): Promise<Stack> {
   const { clock, random, fetch, log } = dependencies;
+  const metrics = createMetrics();
+  const limits = { ...DEFAULT_LIMITS, ...config.limits };
   makeFolder(config.data, 0o700);
   const lock = await acquireLock(join(config.data, 'lock'));
   const opened: (() => Promise<void>)[] = [async () => lock.release()];
@@ -106,6 +133,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       publicUrl,
       clock,
       random,
+      metrics,
       onFault: (error) => log('error', 'transparency log failed', { error: causes(error) }),
     });
     opened.push(tlog.close);
@@ -132,8 +160,11 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       const report = (problem: unknown): void =>
         log('error', 'certificate authority failed', { error: causes(problem) });
       const authority = { key: key('ca'), chain: caChain, issuers: issuerTable(issuers), ctLog: tlog.ctLog };
-      fronts.push(createCertificateAuthority({ ...authority, clock, random, fetch, report }).handle);
-      fronts.push(createTimestampAuthority({ key: key('tsa'), chain: tsaChain, clock, random }).handle);
+      const rate = limits.certificates;
+      fronts.push(createCertificateAuthority({ ...authority, clock, random, fetch, metrics, rate, report }).handle);
+      fronts.push(
+        createTimestampAuthority({ key: key('tsa'), chain: tsaChain, clock, random, metrics, report }).handle,
+      );
     }
 
     const publication = publicationOf({
@@ -152,13 +183,26 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       publication,
       clock,
     );
-    fronts.push((request, url) => answerDocument(request, url, publication, repository.files()));
+    fronts.push((request, url, peer) => answerDocument(request, url, peer, publication, repository.files()));
     establishInstance(config, instance);
     return {
       publicUrl,
       devIssuer,
       rootFingerprint: serializeHex(sha256(repository.files().get('1.root.json') ?? new Uint8Array())),
-      handle: (request, peer) => dispatch(fronts, request, peer, log),
+      handle: createDispatch({
+        fronts,
+        metrics,
+        clock,
+        monotonic: () => performance.now(),
+        timer: (milliseconds, action) => {
+          const timer = setTimeout(action, milliseconds);
+          return { cancel: () => clearTimeout(timer) };
+        },
+        clientRate: limits.client,
+        clientHeader: limits.clientHeader,
+        onFault: (error) => log('error', 'request failed', { error: causes(error) }),
+      }),
+      metrics,
       refresh: repository.refresh,
       close,
     };
@@ -299,6 +343,7 @@ function readRepository(folder: string): RepositoryFiles {
 function answerDocument(
   request: Request,
   url: URL,
+  peer: Peer,
   publication: Publication,
   files: RepositoryFiles,
 ): Response | undefined {
@@ -307,6 +352,7 @@ function answerDocument(
   const document = publication.documents.get(pathname) ?? (tuf && { contentType: 'application/json', bytes: tuf });
   const known = document !== undefined || pathname === '/healthz' || pathname === '/';
   if (!known) return undefined;
+  peer.matched?.(tuf === undefined ? pathname : '/tuf/{file}');
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return jsonResponse(405, { code: 405, message: 'method not allowed' });
   if (pathname === '/healthz') return jsonResponse(200, { status: 'SERVING' });
@@ -328,32 +374,20 @@ function causes(error: unknown): string {
   return `${String(error)}${code}${cause === undefined ? '' : `; because ${causes(cause)}`}`;
 }
 
-async function dispatch(fronts: readonly Handle[], request: Request, peer: Peer, log: ServerLog): Promise<Response> {
-  try {
-    const url = URL.parse(request.url);
-    if (url === null) return jsonResponse(400, { code: 400, message: 'the request names no host' });
-    for (const front of fronts) {
-      const response = front(request, url, peer);
-      if (response !== undefined) return await response;
-    }
-    return jsonResponse(404, { code: 404, message: 'not found' });
-  } catch (error) {
-    // What went wrong is for the operator; a client learns that it was not its own fault.
-    log('error', 'request failed', { error: causes(error) });
-    return jsonResponse(500, { code: 500, message: 'internal error' });
-  }
-}
-
 export interface ServeConfig extends Omit<StackConfig, 'publicUrl'> {
   readonly listen: { readonly hostname: string; readonly port: number };
   /** Undefined: the address that is listened on. */
   readonly publicUrl: string | undefined;
+  /** Where `/metrics` answers; undefined: nowhere. */
+  readonly metrics: { readonly hostname: string; readonly port: number } | undefined;
 }
 
 export interface RunningServer {
   readonly publicUrl: string;
   readonly devIssuer: string | undefined;
   readonly rootFingerprint: string;
+  /** Where metrics are read; undefined where they are off. */
+  readonly metricsUrl: string | undefined;
   /** Answers what is in flight, then closes the stack. */
   readonly stop: () => Promise<void>;
 }
@@ -364,6 +398,7 @@ export interface RunningServer {
  */
 export async function serve(config: ServeConfig, dependencies: StackDependencies): Promise<RunningServer> {
   let stack: Stack | undefined;
+  const metrics = config.metrics && bind(config.metrics, async (request) => answerMetrics(request, stack));
   const server = bind(config.listen, async (request, listener) => {
     const address = listener.requestIP(request)?.address ?? '';
     if (stack) return stack.handle(request, { address, loopback: isLoopback(address) });
@@ -375,8 +410,10 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
     stack = await createStack({ ...config, publicUrl }, dependencies);
   } catch (error) {
     await server.stop(true);
+    await metrics?.stop(true);
     throw error;
   }
+  const endSelfMetrics = addSelfMetrics(stack.metrics);
   const { publicUrl, devIssuer, rootFingerprint, refresh, close } = stack;
   const timer = setInterval(() => {
     try {
@@ -387,13 +424,50 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
   }, REFRESH_MS);
   const stop = async (): Promise<void> => {
     clearInterval(timer);
+    endSelfMetrics();
+    await metrics?.stop(true);
     // What is still open after that long is cut, so that a client that never ends cannot hold the server.
     const cut = setTimeout(() => void server.stop(true), DRAIN_MS);
     await server.stop();
     clearTimeout(cut);
     await close();
   };
-  return { publicUrl, devIssuer, rootFingerprint, stop };
+  return { publicUrl, devIssuer, rootFingerprint, metricsUrl: metrics && `${metrics.url.origin}/metrics`, stop };
+}
+
+function answerMetrics(request: Request, stack: Stack | undefined): Response {
+  if (URL.parse(request.url)?.pathname !== '/metrics') return new Response(null, { status: 404 });
+  if (request.method !== 'GET' && request.method !== 'HEAD') return new Response(null, { status: 405 });
+  if (!stack) return new Response(null, { status: 503, headers: { 'retry-after': '1' } });
+  return new Response(stack.metrics.render(), { headers: { 'content-type': METRICS_CONTENT_TYPE } });
+}
+
+/** How often the event loop is asked whether it keeps time. */
+const LOOP_PROBE_MS = 100;
+const LOOP_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+// The names that Prometheus' own clients use, so that existing dashboards and alarms find them.
+function addSelfMetrics(metrics: Metrics): () => void {
+  const started = Date.now() / 1000 - process.uptime();
+  metrics.gauge('process_start_time_seconds', 'Start of the process, Unix time.', [], () => [[started]]);
+  metrics.gauge('process_resident_memory_bytes', 'Resident memory.', [], () => [[process.memoryUsage.rss()]]);
+  metrics.gauge('process_open_fds', 'Open file descriptors.', [], () => {
+    // Absent where the system does not tell.
+    const folder = ['/proc/self/fd', '/dev/fd'].find((path) => existsSync(path));
+    return folder === undefined ? [] : [[readdirSync(folder).length]];
+  });
+  metrics.counted('process_cpu_seconds_total', 'CPU time of the process, in user and system mode.', [], () => {
+    const { user, system } = process.cpuUsage();
+    return [[(user + system) / 1e6]];
+  });
+  const delay = metrics.histogram('hallmark_event_loop_delay_seconds', 'How late a timer was.', LOOP_BUCKETS);
+  let due = performance.now() + LOOP_PROBE_MS;
+  const probe = setInterval(() => {
+    const now = performance.now();
+    delay.observe(Math.max(0, now - due) / 1000);
+    due = now + LOOP_PROBE_MS;
+  }, LOOP_PROBE_MS);
+  return () => clearInterval(probe);
 }
 
 type Listener = Bun.Server<undefined>;

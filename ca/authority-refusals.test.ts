@@ -3,6 +3,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { serializeBase64, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { generateKey, type PrivateKey, parsePrivateKey, sign } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
+import { StorageError } from '../core/errors.ts';
+import type { Peer } from '../core/http/front-end.ts';
 import { loadPeculiarX509 } from '../core/x509/testing.ts';
 import { createCaChain } from './chain.ts';
 import { issuerTable } from './issuers.ts';
@@ -15,6 +17,7 @@ import {
   caKey,
   ISSUER_URL,
   NOW,
+  PEER,
   root,
   rootKey,
   SECONDS,
@@ -160,6 +163,13 @@ describe('faults of this side', () => {
     expect(await response.json()).toEqual({ code: 13, message: 'Error entering certificate in CTL', details: [] });
     expect((reported[0] as Error).cause).toEqual(new Error('disk full'));
   });
+  test('a CT log that has too much to do is 503 with Retry-After, and no fault', async () => {
+    const overloaded = new StorageError('OVERLOADED', 'too many entries wait');
+    const { post, reported } = authority({ ctLog: () => Promise.reject(overloaded) });
+    const response = await post('/api/v2/signingCert', v2Body());
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(reported).toEqual([]);
+  });
   test('an expired issuing certificate issues nothing', async () => {
     const { post, log } = authority({
       clock: () => NOW,
@@ -182,5 +192,35 @@ describe('faults of this side', () => {
     const response = await post('/api/v2/signingCert', v2Body());
     expect(response.status).toBe(503);
     expect(((await response.json()) as { code: number }).code).toBe(14);
+  });
+});
+
+describe('the rate of an identity', () => {
+  const stranger = { address: '192.0.2.7', loopback: false, client: '192.0.2.7' };
+  const other = token({ sub: 'bob@example.com', email: 'bob@example.com' });
+  const ask = async (ca: ReturnType<typeof authority>, body: object, peer: Peer = stranger): Promise<Response> =>
+    ca.post('/api/v2/signingCert', body, {}, peer);
+
+  test('beyond it the answer is 429 with Retry-After, for that identity alone and wherever it comes from', async () => {
+    const ca = authority();
+    expect((await ask(ca, v2Body())).status).toBe(200);
+    expect((await ask(ca, v2Body(), { ...stranger, client: '192.0.2.8' })).status).toBe(200);
+    const refused = await ask(ca, v2Body());
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '10']);
+    expect(((await refused.json()) as { code: number }).code).toBe(8);
+    expect(ca.log.logged).toHaveLength(2);
+    expect((await ask(ca, v2Body(signerKey, 'bob@example.com', other))).status).toBe(200);
+  });
+
+  test('is not used up by who has no token of it', async () => {
+    const ca = authority();
+    for (let i = 0; i < 5; i++)
+      expect((await ask(ca, v2Body(signerKey, CLAIMS.email, `${token()}x`))).status).toBe(400);
+    expect((await ask(ca, v2Body())).status).toBe(200);
+  });
+
+  test('is not limited on this machine', async () => {
+    const ca = authority();
+    for (let i = 0; i < 5; i++) expect((await ask(ca, v2Body(), PEER)).status).toBe(200);
   });
 });

@@ -3,8 +3,10 @@ import { serializePem } from '../core/crypto/pem.ts';
 import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
-import { type Handle, jsonResponse, methodNotAllowed, readBody } from '../core/http/front-end.ts';
+import { type Handle, jsonResponse, methodNotAllowed, type Peer, readBody } from '../core/http/front-end.ts';
+import { createRateLimiter, type Rate, retryAfter } from '../core/http/rate-limit.ts';
 import { MAX_CA_REQUEST_BYTES } from '../core/limits.ts';
+import type { Metrics } from '../core/metrics.ts';
 import { type Certificate, serializeCertificatePem } from '../core/x509/certificate.ts';
 import type { CtLog } from '../core/x509/sct.ts';
 import { requireChainOf } from './chain.ts';
@@ -16,8 +18,6 @@ import { type CertificateRequest, parseV1Request, parseV2Request } from './reque
 
 export interface CertificateAuthority {
   readonly handle: Handle;
-  /** A signing certificate in DER; a Refusal says what is wrong with the request. */
-  readonly issue: (request: CertificateRequest) => Promise<Uint8Array>;
 }
 
 /** The media type of a PEM chain, as Fulcio names it. */
@@ -35,17 +35,20 @@ export function createCertificateAuthority(options: {
   clock: () => Date;
   random: (bytes: number) => Uint8Array;
   fetch: FetchLike;
+  metrics: Metrics;
+  rate: Rate;
   report?: (problem: unknown) => void;
 }): CertificateAuthority {
   const issuing = requireChainOf(options.key, options.chain);
   const chainPem = options.chain.map(serializeCertificatePem);
   const issuerKeys = createIssuerKeys(options);
-  const issuance = { ...options, issuing, issuerKeys };
-  const issue = (request: CertificateRequest): Promise<Uint8Array> => issueCertificate(request, issuance);
+  const issuance = { ...options, issuing, issuerKeys, limit: createRateLimiter(options.rate, options.clock) };
+  const issued = options.metrics.counter('hallmark_certificates_issued_total', 'Signing certificates issued.');
 
   /** Leaf and chain in PEM for a request in either version's form. */
   async function issueFor(
     request: Request,
+    peer: Peer,
     parse: (body: Uint8Array, authorization: string | null) => CertificateRequest,
   ): Promise<string[]> {
     const body = await readBody(request, MAX_CA_REQUEST_BYTES);
@@ -56,17 +59,22 @@ export function createCertificateAuthority(options: {
     } catch (cause) {
       throw new Refusal(cause instanceof HallmarkError ? 'request' : 'internal', cause);
     }
-    return [serializePem('CERTIFICATE', await issue(parsed)), ...chainPem];
+    const certificate = await issueCertificate(parsed, issuance, peer.client !== undefined);
+    issued.add(1);
+    return [serializePem('CERTIFICATE', certificate), ...chainPem];
   }
 
   const pemResponse = (status: number, certificates: readonly string[]): Response =>
     new Response(certificates.join(''), { status, headers: { 'content-type': PEM_CHAIN } });
 
-  const routes: Record<string, { method: string; answer: (request: Request) => Promise<Response> | Response }> = {
+  const routes: Record<
+    string,
+    { method: string; answer: (request: Request, peer: Peer) => Promise<Response> | Response }
+  > = {
     '/api/v2/signingCert': {
       method: 'POST',
-      answer: async (request) => {
-        const certificates = await issueFor(request, parseV2Request);
+      answer: async (request, peer) => {
+        const certificates = await issueFor(request, peer, parseV2Request);
         // 200, not 201: clients of version 2 take nothing else.
         return jsonResponse(200, { signedCertificateEmbeddedSct: { chain: { certificates } } });
       },
@@ -82,28 +90,33 @@ export function createCertificateAuthority(options: {
     '/api/v1/signingCert': {
       method: 'POST',
       // 201, not 200: clients of version 1 take nothing else.
-      answer: async (request) => pemResponse(201, await issueFor(request, parseV1Request)),
+      answer: async (request, peer) => pemResponse(201, await issueFor(request, peer, parseV1Request)),
     },
     '/api/v1/rootCert': { method: 'GET', answer: () => pemResponse(200, chainPem) },
   };
 
-  async function answer(route: (typeof routes)[string], request: Request): Promise<Response> {
+  async function answer(route: (typeof routes)[string], request: Request, peer: Peer): Promise<Response> {
     if (request.method !== route.method) return methodNotAllowed(route.method);
     try {
-      return await route.answer(request);
+      return await route.answer(request, peer);
     } catch (problem) {
       const refusal = problem instanceof Refusal ? problem : new Refusal('internal', problem);
-      if (refusal.status >= 500) options.report?.(refusal);
-      return jsonResponse(refusal.status, refusal.body);
+      if (refusal.status >= 500 && refusal.reason !== 'overloaded') options.report?.(refusal);
+      const { waitMs } = refusal;
+      return jsonResponse(
+        refusal.status,
+        refusal.body,
+        waitMs === undefined ? {} : { 'retry-after': retryAfter(waitMs) },
+      );
     }
   }
 
   return {
-    handle(request, url) {
+    handle(request, url, peer) {
       const route = Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
-      return route && answer(route, request);
+      if (route) peer.matched?.(url.pathname);
+      return route && answer(route, request, peer);
     },
-    issue,
   };
 }
 

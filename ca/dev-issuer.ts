@@ -131,6 +131,7 @@ export function createDevIssuer(options: {
       const path = url.pathname.slice(prefix.length);
       const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
       if (!route) return undefined;
+      peer.matched?.(url.pathname);
       return refuseAccess(request, url, peer, access) ?? answer(route, request, url);
     },
     jwks: mint.jwks,

@@ -38,6 +38,8 @@ const REFUSALS = {
     message: 'The issuer of the identity token could not be asked for its keys',
     detail: false,
   },
+  rate: { code: 8, status: 429, message: 'Too many certificates for this identity', detail: false },
+  overloaded: { code: 14, status: 503, message: 'Too many certificates at the moment', detail: false },
   ctLog: { code: 13, status: 500, message: 'Error entering certificate in CTL', detail: false },
   internal: { code: 13, status: 500, message: 'error communicating with CA backend', detail: false },
 } as const;
@@ -47,11 +49,14 @@ type RefusalReason = keyof typeof REFUSALS;
 /** A request turned down. `message` is what the client reads; `cause` is for the log. */
 export class Refusal extends Error {
   readonly reason: RefusalReason;
-  constructor(reason: RefusalReason, cause?: unknown) {
+  /** Milliseconds after which it may be tried again, where waiting helps. */
+  readonly waitMs: number | undefined;
+  constructor(reason: RefusalReason, cause?: unknown, waitMs?: number) {
     const { message, detail } = REFUSALS[reason];
     super(detail && cause instanceof Error ? `${message}: ${cause.message}` : message, { cause });
     this.name = 'Refusal';
     this.reason = reason;
+    this.waitMs = waitMs;
   }
   get status(): number {
     return REFUSALS[this.reason].status;

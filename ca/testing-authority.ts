@@ -3,6 +3,8 @@ import { expect } from 'bun:test';
 import { serializeBase64, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
+import type { Peer } from '../core/http/front-end.ts';
+import { createMetrics } from '../core/metrics.ts';
 import { type Certificate, parseCertificatesPem } from '../core/x509/certificate.ts';
 import { createCertificateAuthority } from './authority.ts';
 import { createCaChain } from './chain.ts';
@@ -39,18 +41,25 @@ export function authority(changes: Partial<Parameters<typeof createCertificateAu
     ctLog: log.ctLog,
     clock: () => NOW,
     random,
+    metrics: createMetrics(),
+    rate: { perMinute: 6, burst: 2 },
     fetch: () => Promise.reject(new Error('nothing is fetched here')),
     report: (problem) => reported.push(problem),
     ...changes,
   });
-  const call = async (path: string, init?: RequestInit): Promise<Response> => {
+  const call = async (path: string, init?: RequestInit, peer: Peer = PEER): Promise<Response> => {
     const request = new Request(BASE + path, init);
-    const response = await ca.handle(request, new URL(request.url), PEER);
+    const response = await ca.handle(request, new URL(request.url), peer);
     if (!response) throw new Error(`no answer for ${path}`);
     return response;
   };
-  const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-    call(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), headers });
+  const post = (
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+    peer: Peer = PEER,
+  ): Promise<Response> =>
+    call(path, { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), headers }, peer);
   return { ca, call, post, log, reported };
 }
 

@@ -4,6 +4,7 @@ import { integer, oid, sequence } from '../core/asn1/der.ts';
 import { concat, serializeBase64, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
+import { createMetrics } from '../core/metrics.ts';
 import { serializeTimestampRequest, type TimestampRequest } from '../core/timestamp/request.ts';
 import { parseTimestampResponse } from '../core/timestamp/response.ts';
 import { verifyTimestamp } from '../core/timestamp/verify.ts';
@@ -30,7 +31,7 @@ const REQUEST: TimestampRequest = { imprint: { hash: 'sha256', digest: sha256(SI
 
 async function call(path: string, init?: RequestInit, clock = () => NOW): Promise<Response> {
   const request = new Request(BASE + path, init);
-  const response = await createTimestampAuthority({ key, chain, clock, random }).handle(
+  const response = await createTimestampAuthority({ key, chain, clock, random, metrics: createMetrics() }).handle(
     request,
     new URL(request.url),
     PEER,
@@ -154,7 +155,7 @@ describe('requests that are refused', () => {
     expect(response.status).toBe(500);
   });
   test('paths of others are left alone', () => {
-    const { handle } = createTimestampAuthority({ key, chain, clock: () => NOW, random });
+    const { handle } = createTimestampAuthority({ key, chain, clock: () => NOW, random, metrics: createMetrics() });
     expect(
       handle(new Request(`${BASE}/api/v1/timestamps`), new URL(`${BASE}/api/v1/timestamps`), PEER),
     ).toBeUndefined();

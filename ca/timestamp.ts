@@ -5,6 +5,7 @@ import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError, InputError } from '../core/errors.ts';
 import { type Handle, jsonResponse, mediaType, readBody } from '../core/http/front-end.ts';
 import { MAX_TIMESTAMP_REQUEST_BYTES } from '../core/limits.ts';
+import type { Metrics } from '../core/metrics.ts';
 import { serializeTimestampResponse } from '../core/timestamp/issue.ts';
 import { parseTimestampRequest, type TimestampRequest } from '../core/timestamp/request.ts';
 import { type Certificate, serializeCertificatePem } from '../core/x509/certificate.ts';
@@ -25,9 +26,11 @@ export function createTimestampAuthority(options: {
   chain: readonly Certificate[];
   clock: () => Date;
   random: (bytes: number) => Uint8Array;
+  metrics: Metrics;
   report?: (problem: unknown) => void;
 }): { handle: Handle } {
   const leaf = requireChainOf(options.key, options.chain);
+  const issued = options.metrics.counter('hallmark_timestamps_issued_total', 'Timestamps issued.');
   const chainPem = options.chain.map(serializeCertificatePem).join('');
 
   /** The TimeStampResp for a request that is granted. */
@@ -53,6 +56,7 @@ export function createTimestampAuthority(options: {
     if (!body) return refuse(413, `more than ${MAX_TIMESTAMP_REQUEST_BYTES} bytes`);
     try {
       const response = stamp(requireKnownPolicy(parse(body)));
+      issued.add(1);
       // 201 as the older servers: every client takes it, and 200.
       return new Response(response as Uint8Array<ArrayBuffer>, {
         status: 201,
@@ -66,11 +70,13 @@ export function createTimestampAuthority(options: {
   }
 
   return {
-    handle(request, url) {
+    handle(request, url, peer) {
       switch (url.pathname) {
         case '/api/v1/timestamp':
+          peer.matched?.(url.pathname);
           return request.method === 'POST' ? answer(request) : refuse(405, 'Method Not Allowed', { allow: 'POST' });
         case '/api/v1/timestamp/certchain':
+          peer.matched?.(url.pathname);
           return request.method === 'GET'
             ? new Response(chainPem, { headers: { 'content-type': 'application/pem-certificate-chain' } })
             : refuse(405, 'Method Not Allowed', { allow: 'GET' });

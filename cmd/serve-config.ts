@@ -1,6 +1,8 @@
 import { type Issuer, parseIssuers } from '../ca/issuers.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { InputError } from '../core/errors.ts';
+import type { Limits } from '../server.ts';
+import { parseLimits } from './serve-limits.ts';
 
 /** What the file of `serve --config` may say; flags win over it. */
 export interface ServeFile {
@@ -8,6 +10,8 @@ export interface ServeFile {
   readonly publicUrl?: string;
   readonly data?: string;
   readonly logFormat?: 'text' | 'json';
+  readonly metrics?: string;
+  readonly limits?: Partial<Limits>;
   readonly issuers?: readonly Issuer[];
 }
 
@@ -26,12 +30,19 @@ export function parseServeFile(json: Json): ServeFile {
     problems.push(`${key}: expected a string`);
     return undefined;
   };
-  const [listen, publicUrl, data, logFormat] = [text('listen'), text('publicUrl'), text('data'), text('logFormat')];
+  const [listen, publicUrl, data, logFormat, metrics] = [
+    text('listen'),
+    text('publicUrl'),
+    text('data'),
+    text('logFormat'),
+    text('metrics'),
+  ];
   if (logFormat !== undefined && logFormat !== 'text' && logFormat !== 'json') {
     problems.push('logFormat: expected "text" or "json"');
   }
   const issuers = json['issuers'] === undefined ? undefined : parseIssuers(json['issuers'], 'issuers', problems);
-  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'issuers'];
+  const limits = json['limits'] === undefined ? undefined : parseLimits(json['limits'], 'limits', problems);
+  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'metrics', 'limits', 'issuers'];
   for (const key of Object.keys(json)) if (!known.includes(key)) problems.push(`${key}: unknown key`);
   if (problems.length > 0) {
     const count = problems.length === 1 ? 'an error' : `${problems.length} errors`;
@@ -42,6 +53,8 @@ export function parseServeFile(json: Json): ServeFile {
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(data === undefined ? {} : { data }),
     ...(logFormat === 'text' || logFormat === 'json' ? { logFormat } : {}),
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(limits === undefined ? {} : { limits }),
     ...(issuers === undefined ? {} : { issuers }),
   };
 }

@@ -10,6 +10,8 @@ export interface GuideFacts {
   readonly rootFingerprint: string;
   readonly hasCa: boolean;
   readonly hasLog: boolean;
+  /** Where metrics are read; undefined where they are off. */
+  readonly metricsUrl: string | undefined;
 }
 
 /** How to point one client at the stack: shell lines that run as they are printed, in an empty directory. */
@@ -100,6 +102,7 @@ export function guideText(facts: GuideFacts): string {
     ['CT log', facts.hasCa ? `${url}/ct/v1/get-sth` : undefined],
     ['TUF repository', `${url}/tuf`],
     ['trusted root', `${url}/trusted_root.json`],
+    ['metrics', facts.metricsUrl],
     ['development issuer', facts.devIssuer && `${facts.devIssuer} (${devIssuerNote(facts)})`],
   ];
   const width = Math.max(...where.map(([name]) => name.length));

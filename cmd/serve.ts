@@ -19,6 +19,7 @@ interface ServeOptions {
   data?: string;
   url?: string;
   config?: string;
+  metrics?: string;
   logFormat?: 'text' | 'json';
   dangerouslyExposeDevIssuer?: boolean;
 }
@@ -34,6 +35,7 @@ export function serveCommand(cli: Cli): Command {
     .option('--listen <host:port>', `address to listen on; port 0 takes a free one (default ${DEFAULT_LISTEN})`)
     .option('--data <dir>', 'data directory, made on first start (default $XDG_DATA_HOME/hallmark/serve)')
     .option('--url <url>', 'public URL, fixed at first start (default: the listen address)')
+    .option('--metrics <host:port>', 'answer Prometheus at /metrics on an address of its own (default: nowhere)')
     .option('--config <file>', 'configuration in JSON: issuers, and what the flags say')
     .addOption(new Option('--log-format <format>', 'text or json lines on standard error').choices(['text', 'json']))
     .option(
@@ -48,6 +50,7 @@ Examples:
   hallmark serve --listen 127.0.0.1:0 --data ./data       on a free port
   hallmark serve ca --listen 127.0.0.1:5555               the certificate authority, its CT log and timestamp authority
   hallmark serve log --listen 127.0.0.1:3000              the transparency log
+  hallmark serve --metrics 127.0.0.1:2112                 with http://127.0.0.1:2112/metrics for Prometheus
   hallmark serve --config serve.json --listen :443 --url https://sigstore.example.com
 `,
     )
@@ -63,6 +66,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
       hint: 'name the public URL: hallmark serve --listen :8080 --url https://sigstore.example.com',
     });
   }
+  const metrics = options.metrics ?? file.metrics;
   const format = options.logFormat ?? file.logFormat ?? 'text';
   const log = format === 'json' ? jsonLog(cli) : textLog(cli);
   const server = await serve(
@@ -73,6 +77,8 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
       part,
       issuers: file.issuers,
       exposeDevIssuer: options.dangerouslyExposeDevIssuer ?? false,
+      metrics: metrics === undefined ? undefined : parseListen(metrics),
+      ...(file.limits && { limits: file.limits }),
     },
     { clock: cli.now, random: (bytes) => new Uint8Array(randomBytes(bytes)), fetch: cli.fetch, log },
   );
@@ -85,6 +91,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
     rootFingerprint: server.rootFingerprint,
     hasCa: part !== 'log',
     hasLog: part !== 'ca',
+    metricsUrl: server.metricsUrl,
   };
   if (format === 'text') cli.out(guideText(facts));
   else log('info', 'ready', { ...facts, clients: clientGuides(facts) });

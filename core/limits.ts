@@ -95,16 +95,6 @@ export const MAX_PATTERN_REPEAT = 1000;
 /** Characters of a text that a pattern is matched with; longer ones do not match. */
 export const MAX_PATTERN_TEXT_CHARS = 4096;
 
-/**
- * Microseconds of work that signatures under way may cost together: beyond half a second's on two cores the answer is
- * OVERLOADED. One alone is always verified.
- */
-export const MAX_PENDING_VERIFICATION_MICROSECONDS = 1_000_000;
-/** Bytes of the messages of those signatures: the thread pool works on a copy of each. One alone may be larger. */
-export const MAX_PENDING_VERIFICATION_BYTES = 64 * 1024 * 1024;
-/** Microseconds of verification before the event loop has its turn again; one P-521 or Ed25519ph more may follow. */
-export const VERIFICATION_TURN_MICROSECONDS = 3_000;
-
 /** Entries of one log that wait for a commit: half a second's work at the rate of the slower disks (8,000 per second). */
 export const MAX_WAITING_APPENDS = 4_000;
 /** Bytes of those entries together; at least one entry of MAX_LOG_REQUEST_BYTES has to fit. */
@@ -165,3 +155,23 @@ export const MAX_POLICY_KEYS = 32;
 export const MAX_POLICY_PATH_STEPS = 64;
 /** Artifacts in signers.lock: a release has dozens of files, a mirror thousands. */
 export const MAX_PINS = 20_000;
+
+/** Time series of one metric: all routes with all methods and kinds of answer are under 500. */
+export const MAX_METRIC_SERIES = 1_000;
+
+/** A rate per minute or a burst in the configuration: more than the server can do, so that a typing error shows. */
+export const MAX_RATE = 1_000_000;
+/** Clients or identities whose rate is remembered, about 100 bytes each. */
+export const MAX_RATE_KEYS = 50_000;
+/** Bytes of a body that is large: signatures, keys and chains are under 16 KiB, envelopes with statements may be more. */
+export const LARGE_BODY_BYTES = 64 * 1024;
+/** Bytes of small bodies that are read and worked on at the same time: a thousand of LARGE_BODY_BYTES. */
+export const MAX_SMALL_BODIES_BYTES = 64 * 1024 * 1024;
+/** Bytes of large bodies at the same time: four of MAX_LOG_REQUEST_BYTES, as each is held about four times while it is parsed. */
+export const MAX_LARGE_BODIES_BYTES = 96 * 1024 * 1024;
+/** Part of either that one client may take; a body of MAX_LOG_REQUEST_BYTES has to fit. */
+export const MAX_CLIENT_BODY_SHARE = 0.25;
+/** Milliseconds that a request may take at least, its body included, until it is broken off. */
+export const MIN_REQUEST_DEADLINE_MS = 20_000;
+/** Bytes a second that a sender must reach on top of that: a slow mobile line. */
+export const MIN_BODY_BYTES_PER_SECOND = 256 * 1024;

@@ -117,12 +117,23 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
 
   const get = (name: string, answer: (url: URL) => Promise<Response> | Response): Route => ({
     method: 'GET',
+    name: `/ct/v1/${name}`,
     path: new RegExp(`^/ct/v1/${name}$`),
     answer: (_, url) => answer(url),
   });
   const routes: Route[] = [
-    { method: 'POST', path: /^\/ct\/v1\/add-chain$/, answer: (request) => addChain(request, false) },
-    { method: 'POST', path: /^\/ct\/v1\/add-pre-chain$/, answer: (request) => addChain(request, true) },
+    {
+      method: 'POST',
+      name: '/ct/v1/add-chain',
+      path: /^\/ct\/v1\/add-chain$/,
+      answer: (request) => addChain(request, false),
+    },
+    {
+      method: 'POST',
+      name: '/ct/v1/add-pre-chain',
+      path: /^\/ct\/v1\/add-pre-chain$/,
+      answer: (request) => addChain(request, true),
+    },
     get('get-sth', getTreeHead),
     get('get-sth-consistency', getConsistency),
     get('get-proof-by-hash', getProofByHash),

@@ -1,5 +1,5 @@
 import { InputError, StorageError } from '../core/errors.ts';
-import { readBody } from '../core/http/front-end.ts';
+import { type Peer, readBody } from '../core/http/front-end.ts';
 
 /** A request answered with an HTTP error: the message goes to the client as it is. */
 export class Refusal extends Error {
@@ -15,8 +15,10 @@ export class Refusal extends Error {
 /** One way in: `path` is matched with the whole path; its groups are passed on. */
 export interface Route {
   readonly method: 'GET' | 'POST';
+  /** The path as metrics write it, with placeholders in braces. */
+  readonly name: string;
   readonly path: RegExp;
-  readonly answer: (request: Request, url: URL, groups: readonly string[]) => Promise<Response> | Response;
+  readonly answer: (request: Request, url: URL, groups: readonly string[], peer: Peer) => Promise<Response> | Response;
 }
 
 /** How a front end words its errors. */
@@ -30,33 +32,36 @@ export function createDispatcher(
   routes: readonly Route[],
   errorAnswer: ErrorAnswer,
   onFault: (error: unknown) => void,
-): (request: Request, url: URL) => Promise<Response> | undefined {
-  return (request, url) => {
+): (request: Request, url: URL, peer: Peer) => Promise<Response> | undefined {
+  return (request, url, peer) => {
     const known = routes.flatMap((route) => {
       const match = route.path.exec(url.pathname);
       return match ? [{ route, groups: match.slice(1) }] : [];
     });
-    if (known.length === 0) return undefined;
+    const [first] = known;
+    if (!first) return undefined;
+    peer.matched?.(first.route.name);
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const found = known.find(({ route }) => route.method === method);
     if (!found) {
       const allow = known.map(({ route }) => route.method).join(', ');
       return Promise.resolve(errorAnswer(405, 'method not allowed', { Allow: allow }));
     }
-    return answer(request, url, found.route, found.groups, errorAnswer, onFault);
+    peer.matched?.(found.route.name);
+    return answer(request, url, found, peer, errorAnswer, onFault);
   };
 }
 
 async function answer(
   request: Request,
   url: URL,
-  route: Route,
-  groups: readonly string[],
+  { route, groups }: { route: Route; groups: readonly string[] },
+  peer: Peer,
   errorAnswer: ErrorAnswer,
   onFault: (error: unknown) => void,
 ): Promise<Response> {
   try {
-    return await route.answer(request, url, groups);
+    return await route.answer(request, url, groups, peer);
   } catch (error) {
     if (error instanceof Refusal) return errorAnswer(error.status, error.message, error.headers);
     if (error instanceof InputError) return errorAnswer(400, error.message, {});

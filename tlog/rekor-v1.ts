@@ -2,7 +2,6 @@ import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
 import { concat, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
-import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
@@ -22,19 +21,17 @@ export interface RekorV1Options {
   readonly log: Log;
   readonly key: PrivateKey;
   readonly treeId: bigint;
-  readonly verifier: AsyncVerifier;
   readonly onFault: (error: unknown) => void;
 }
 
 /** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
-export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Options) {
+export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
   const logId = keyFingerprint(key.publicKey);
   const search = createSearchIndex(log);
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
-    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES));
-    const { body, searchKeys } = await requireProposal(proposed, verifier);
+    const { body, searchKeys } = requireProposal(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
     const appended = await log.append({ body, extra: concat(...searchKeys) });
     const id = serializeEntryId(treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
@@ -83,10 +80,7 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
       }
       wanted.push(BigInt(index as number));
     }
-    for (const proposal of proposals) {
-      const { body } = await requireProposal(proposal, verifier);
-      wanted.push(await log.indexOf(leafHash(body)));
-    }
+    for (const proposal of proposals) wanted.push(await log.indexOf(leafHash(requireProposal(proposal).body)));
     const found: Json[] = [];
     for (const index of wanted) {
       const entry = index === undefined ? undefined : await entryAt(index);
@@ -184,19 +178,40 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
   }
 
   const routes: Route[] = [
-    { method: 'POST', path: /^\/api\/v1\/log\/entries$/, answer: createEntry },
-    { method: 'GET', path: /^\/api\/v1\/log\/entries$/, answer: (_, url) => getEntryByIndex(url) },
-    { method: 'POST', path: /^\/api\/v1\/log\/entries\/retrieve$/, answer: retrieveEntries },
+    { method: 'POST', name: '/api/v1/log/entries', path: /^\/api\/v1\/log\/entries$/, answer: createEntry },
     {
       method: 'GET',
+      name: '/api/v1/log/entries',
+      path: /^\/api\/v1\/log\/entries$/,
+      answer: (_, url) => getEntryByIndex(url),
+    },
+    {
+      method: 'POST',
+      name: '/api/v1/log/entries/retrieve',
+      path: /^\/api\/v1\/log\/entries\/retrieve$/,
+      answer: retrieveEntries,
+    },
+    {
+      method: 'GET',
+      name: '/api/v1/log/entries/{id}',
       path: /^\/api\/v1\/log\/entries\/(?!retrieve$)([^/]+)$/,
       answer: (_request, _url, [id = '']) => getEntryById(id),
     },
-    { method: 'GET', path: /^\/api\/v1\/log$/, answer: getLogInfo },
-    { method: 'GET', path: /^\/api\/v1\/log\/publicKey$/, answer: (_, url) => getPublicKey(url) },
-    { method: 'GET', path: /^\/api\/v1\/log\/proof$/, answer: (_, url) => getConsistencyProof(url) },
-    { method: 'POST', path: /^\/api\/v1\/index\/retrieve$/, answer: retrieveIndex },
-    { method: 'GET', path: /^\/ping$/, answer: () => new Response(null, { status: 200 }) },
+    { method: 'GET', name: '/api/v1/log', path: /^\/api\/v1\/log$/, answer: getLogInfo },
+    {
+      method: 'GET',
+      name: '/api/v1/log/publicKey',
+      path: /^\/api\/v1\/log\/publicKey$/,
+      answer: (_, url) => getPublicKey(url),
+    },
+    {
+      method: 'GET',
+      name: '/api/v1/log/proof',
+      path: /^\/api\/v1\/log\/proof$/,
+      answer: (_, url) => getConsistencyProof(url),
+    },
+    { method: 'POST', name: '/api/v1/index/retrieve', path: /^\/api\/v1\/index\/retrieve$/, answer: retrieveIndex },
+    { method: 'GET', name: '/ping', path: /^\/ping$/, answer: () => new Response(null, { status: 200 }) },
   ];
   return createDispatcher(
     routes,

@@ -4,6 +4,7 @@ import { keyDetailsFor } from '../core/crypto/algorithms.ts';
 import { generateKey, type PrivateKey, sign, streamSigner } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { preAuthEncoding } from '../core/dsse/envelope.ts';
+import { createMetrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
 import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
 import { openTransparencyLog, type TransparencyLog } from './transparency-log.ts';
@@ -32,6 +33,7 @@ export async function openTestLog(
     publicUrl: options.publicUrl ?? 'http://log.example:8080',
     clock: options.clock ?? (() => NOW),
     random: (bytes) => new Uint8Array(bytes).fill(0x5a),
+    metrics: createMetrics(),
     onFault: (error) => faults.push(error),
   });
   const ask = async (path: string, init: RequestInit): Promise<Response> => {

@@ -35,12 +35,18 @@ export function tileRoutes(log: LogReader): Route[] {
   return [
     {
       method: 'GET',
+      name: '/checkpoint',
       path: /^(?:\/api\/v2)?\/checkpoint$/,
       answer: () =>
         new Response(log.head().checkpoint, {
           headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-cache' },
         }),
     },
-    { method: 'GET', path: /^(?:\/api\/v2)?\/(tile\/.+)$/, answer: (_request, _url, [path = '']) => getTile(path) },
+    {
+      method: 'GET',
+      name: '/tile/{path}',
+      path: /^(?:\/api\/v2)?\/(tile\/.+)$/,
+      answer: (_request, _url, [path = '']) => getTile(path),
+    },
   ];
 }

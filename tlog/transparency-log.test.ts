@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createMetrics } from '../core/metrics.ts';
 import { LOG_KEYS, NOW } from './testing.ts';
 import { createTransparencyLog } from './transparency-log.ts';
 
@@ -20,6 +21,7 @@ const start = async (established: readonly ('v1' | 'v2' | 'ct')[], keys: Partial
     publicUrl: 'http://log.example:8080',
     clock: () => NOW,
     random: (bytes) => new Uint8Array(bytes).fill(0x5a),
+    metrics: createMetrics(),
     onFault: () => {},
   });
   await log.close();

@@ -1,12 +1,12 @@
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
-import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
 import type { Peer } from '../core/http/front-end.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
+import type { Metrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
 import type { CtLog } from '../core/x509/sct.ts';
 import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
@@ -14,6 +14,7 @@ import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
+import { createLogMetrics } from './observe.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
 import { openSqliteStore } from './sqlite-store.ts';
@@ -32,6 +33,7 @@ export interface TransparencyLogOptions {
   readonly publicUrl: string;
   readonly clock: () => Date;
   readonly random: (bytes: number) => Uint8Array;
+  readonly metrics: Metrics;
   /** Gets the faults that clients are told nothing about. */
   readonly onFault: (error: unknown) => void;
 }
@@ -77,18 +79,18 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
   };
   const { keys, clock, random, onFault } = options;
   const host = hostOf(options.publicUrl);
-  const verifier = createAsyncVerifier();
-  const commits = createGroupCommit(store);
+  const observer = createLogMetrics(options.metrics);
+  const commits = createGroupCommit(observer.observeStore(store));
   const open = async (
     tree: string,
     signer: LogOptions['signer'],
     identity: LogOptions['identity'] = 'leaf-hash',
   ): Promise<Log> => {
-    const log = await openLog({ store: commits, tree, signer, clock, identity });
+    const log = observer.observeLog(tree, await openLog({ store: commits, tree, signer, clock, identity }));
     logs.push(log);
     return log;
   };
-  const fronts: ((request: Request, url: URL) => Promise<Response> | undefined)[] = [];
+  const fronts: TransparencyLog['handle'][] = [];
   let ctLog: CtLog | undefined;
   try {
     if (keys.v1) {
@@ -96,12 +98,12 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
       const treeId = await openTreeId(store, random);
       const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
       await appendFirstEntry(log);
-      fronts.push(createRekorV1({ log, key, treeId, verifier, onFault }));
+      fronts.push(createRekorV1({ log, key, treeId, onFault }));
     }
     if (keys.v2) {
       const key = keys.v2;
       const log = await open('v2', createNoteSigner(host, host, key));
-      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
+      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;
@@ -116,9 +118,9 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
   const fingerprinted = (key: PrivateKey | undefined): PublishedLog | undefined =>
     key && { publicKey: key.publicKey, logId: keyFingerprint(key.publicKey) };
   return {
-    handle(request, url) {
+    handle(request, url, peer) {
       for (const front of fronts) {
-        const response = front(request, url);
+        const response = front(request, url, peer);
         if (response) return response;
       }
       return undefined;

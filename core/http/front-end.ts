@@ -4,6 +4,10 @@ import type { Json } from '../bytes/json.ts';
 export interface Peer {
   readonly address: string;
   readonly loopback: boolean;
+  /** Who is limited in what they do; undefined: without limit. */
+  readonly client?: string | undefined;
+  /** Told by a front end which of its routes answers, as its table writes it: what metrics are called by. */
+  readonly matched?: (route: string) => void;
 }
 
 /** A front end: undefined means that the path is not one of its own. */

@@ -1,0 +1,70 @@
+import { StorageError } from '../core/errors.ts';
+import { type Metrics, SECONDS_BUCKETS } from '../core/metrics.ts';
+import type { Log } from './log.ts';
+import type { Store } from './store.ts';
+
+/** Bounds of the number of entries in a commit. */
+const BATCH_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500];
+
+/** Tells what the logs of one store do, each under the name of its tree. */
+export interface LogMetrics {
+  /** The same store, its commits measured. */
+  observeStore(store: Store): Store;
+  /** The same log, its appends counted. */
+  observeLog(tree: string, log: Log): Log;
+}
+
+export function createLogMetrics(metrics: Metrics): LogMetrics {
+  const appends = metrics.counter(
+    'hallmark_log_appends_total',
+    'Entries that were to be logged, by what became of them.',
+    ['tree', 'result'],
+  );
+  const commitSeconds = metrics.histogram('hallmark_log_commit_seconds', 'Time of a durable commit.', SECONDS_BUCKETS);
+  const commitEntries = metrics.histogram('hallmark_log_commit_entries', 'Entries in a commit.', BATCH_BUCKETS);
+  const failures = metrics.counter('hallmark_log_commit_failures_total', 'Commits that failed.');
+  const logs = new Map<string, { log: Log; waiting: number }>();
+  metrics.gauge('hallmark_log_entries', 'Entries in a log.', ['tree'], () =>
+    [...logs].map(([tree, { log }]) => [Number(log.head().treeSize), tree] as const),
+  );
+  metrics.gauge('hallmark_log_waiting_entries', 'Entries that wait to be durable.', ['tree'], () =>
+    [...logs].map(([tree, { waiting }]) => [waiting, tree] as const),
+  );
+
+  return {
+    observeStore: (store) => ({
+      ...store,
+      async commit(changes) {
+        const started = performance.now();
+        try {
+          await store.commit(changes);
+        } catch (error) {
+          failures.add(1);
+          throw error;
+        }
+        commitSeconds.observe((performance.now() - started) / 1000);
+        commitEntries.observe(changes.reduce((sum, { leaves }) => sum + leaves.length, 0));
+      },
+    }),
+    observeLog(tree, log) {
+      const observed = { log, waiting: 0 };
+      logs.set(tree, observed);
+      return {
+        ...log,
+        async append(submission) {
+          observed.waiting += 1;
+          try {
+            const appended = await log.append(submission);
+            appends.add(1, tree, appended.duplicate ? 'duplicate' : 'appended');
+            return appended;
+          } catch (error) {
+            appends.add(1, tree, error instanceof StorageError && error.code === 'OVERLOADED' ? 'refused' : 'failed');
+            throw error;
+          } finally {
+            observed.waiting -= 1;
+          }
+        },
+      };
+    },
+  };
+}
