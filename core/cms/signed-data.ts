@@ -3,7 +3,7 @@ import { InputError } from '../errors.ts';
 import { MAX_CMS_ATTRIBUTES, MAX_CMS_BYTES, MAX_CMS_CERTIFICATES, MAX_CMS_SIGNERS } from '../limits.ts';
 import { readAlgorithm } from '../x509/algorithms.ts';
 import { readSerialNumber } from '../x509/certificate.ts';
-import { OID, readOid } from '../x509/oids.ts';
+import { OID } from '../x509/oids.ts';
 import { parseDer } from '../x509/parse-der.ts';
 
 /** A CMS SignedData (RFC 5652 §5.1), verified in no way. */
@@ -59,7 +59,7 @@ const fail = (problem: string): InputError => new InputError(FORMAT.code, `not $
 export function parseSignedData(der: Uint8Array): SignedData {
   return parseDer(der, FORMAT, (reader) => {
     const info = reader.sequence();
-    if (readOid(info) !== OID.signedData) throw fail('content type is not SignedData');
+    if (info.oid() !== OID.signedData) throw fail('content type is not SignedData');
     const wrapper = info.constructed(contextTag(0));
     info.end();
     const signedData = readSignedData(wrapper.sequence());
@@ -77,7 +77,7 @@ function readSignedData(fields: DerReader): SignedData {
   const version = fields.smallInteger();
   const digestAlgorithms = readDigestAlgorithms(fields.set());
   const encapsulated = fields.sequence();
-  const contentType = readOid(encapsulated);
+  const contentType = encapsulated.oid();
   const contentWrapper = encapsulated.optionalConstructed(contextTag(0));
   const content = contentWrapper?.octetString();
   contentWrapper?.end();
@@ -150,7 +150,7 @@ function readSignedAttributes(content: Uint8Array): SignedAttributes {
   const attributes = readAttributes(content);
   return {
     signedBytes: element(TAG.set, content),
-    contentType: requireAttribute(attributes, OID.contentType, readOid),
+    contentType: requireAttribute(attributes, OID.contentType, (reader) => reader.oid()),
     messageDigest: requireAttribute(attributes, OID.messageDigest, (reader) => reader.octetString()),
     attributes,
   };
@@ -173,7 +173,7 @@ function readAttributes(content: Uint8Array): Attribute[] {
   while (!set.done) {
     if (attributes.length === MAX_CMS_ATTRIBUTES) throw fail(`more than ${MAX_CMS_ATTRIBUTES} attributes`);
     const attribute = set.sequence();
-    const oid = readOid(attribute);
+    const oid = attribute.oid();
     const values = attribute.set();
     attribute.end();
     // §11: the attributes that matter have one value and occur once; which of two would count is a matter of the parser.

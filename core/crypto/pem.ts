@@ -104,6 +104,8 @@ function parseBody(lines: readonly string[], start: number, end: number): Uint8A
 
 /** One block in lines of 64 characters with a final newline (RFC 7468 §2). */
 export function serializePem(label: string, der: Uint8Array): string {
-  const lines = serializeBase64(der).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+  const text = serializeBase64(der);
+  let body = '';
+  for (let at = 0; at < text.length; at += 64) body += `${text.slice(at, at + 64)}\n`;
+  return `-----BEGIN ${label}-----\n${body}-----END ${label}-----\n`;
 }

@@ -1,7 +1,7 @@
 import { boolean, contextTag, integer, sequence, TAG } from '../asn1/der.ts';
 import { InputError } from '../errors.ts';
 import { MAX_NONCE_BYTES, MAX_TIMESTAMP_REQUEST_BYTES } from '../limits.ts';
-import { readOid, serializeOid } from '../x509/oids.ts';
+import { serializeOid } from '../x509/oids.ts';
 import { parseDer } from '../x509/parse-der.ts';
 import { type MessageImprint, readMessageImprint, serializeMessageImprint } from './imprint.ts';
 import { readSignedInteger, serializeSignedInteger } from './signed-integer.ts';
@@ -28,7 +28,7 @@ export function parseTimestampRequest(der: Uint8Array): TimestampRequest {
     const fields = reader.sequence();
     if (fields.integer() !== 1n) throw new InputError(FORMAT.code, 'version of the timestamp request is not 1');
     const imprint = readMessageImprint(fields, FORMAT.code);
-    const policy = fields.tag === TAG.oid ? readOid(fields) : undefined;
+    const policy = fields.tag === TAG.oid ? fields.oid() : undefined;
     const nonce = fields.tag === TAG.integer ? readSignedInteger(fields, MAX_NONCE_BYTES) : undefined;
     const certificateRequested = fields.optionalTrue();
     if (fields.tag === contextTag(0))

@@ -3,7 +3,7 @@ import { parseUtf8 } from '../bytes/bytes.ts';
 import { parseSignedData, type SignedData, type SignerInfo } from '../cms/signed-data.ts';
 import { InputError } from '../errors.ts';
 import { MAX_NONCE_BYTES, MAX_TIMESTAMP_BYTES, MAX_TIMESTAMP_SERIAL_BYTES } from '../limits.ts';
-import { OID, readOid } from '../x509/oids.ts';
+import { OID } from '../x509/oids.ts';
 import { parseDer } from '../x509/parse-der.ts';
 import { type MessageImprint, readMessageImprint } from './imprint.ts';
 import { readSignedInteger } from './signed-integer.ts';
@@ -87,7 +87,7 @@ function parseCms(der: Uint8Array): SignedData {
 function readInfo(reader: DerReader): TimestampInfo {
   const fields = reader.sequence();
   if (fields.integer() !== 1n) throw fail('version is not 1');
-  const policy = readOid(fields);
+  const policy = fields.oid();
   const imprint = readMessageImprint(fields, 'TIMESTAMP_INVALID');
   const serialNumber = readSignedInteger(fields, MAX_TIMESTAMP_SERIAL_BYTES);
   const time = readTime(fields);
@@ -109,7 +109,7 @@ function readTime(fields: DerReader): Date {
 function readInfoExtensions(list: DerReader | undefined): void {
   while (list !== undefined && !list.done) {
     const extension = list.sequence();
-    const oid = readOid(extension);
+    const oid = extension.oid();
     if (extension.optionalTrue()) throw fail(`critical extension ${oid} is not supported`);
     extension.octetString();
     extension.end();

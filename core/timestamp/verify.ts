@@ -91,7 +91,10 @@ function findSigner(
   timestamp: SignedTimestamp,
   authority: TimestampAuthority,
 ): { certificate: Certificate; intermediates: readonly Certificate[] } {
-  const embedded = timestamp.certificates.map(parseCertificate);
+  // What the trusted root has is parsed already.
+  const embedded = timestamp.certificates.map(
+    (der) => authority.chain.find((certificate) => equal(certificate.der, der)) ?? parseCertificate(der),
+  );
   const leaves = embedded.filter(({ isCa }) => !isCa);
   const known = authority.chain.filter(({ isCa }) => isCa);
   const [first] = authority.chain;

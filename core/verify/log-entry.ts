@@ -35,14 +35,15 @@ export function verifyLogEntries(
   const seen = new Set<string>();
   const verified = bundle.tlogEntries.map((entry, i) => {
     const evidence = `verificationMaterial.tlogEntries[${i}]`;
-    for (const identity of [`${entry.logIndex}`, `${serializeHex(leafHash(entry.canonicalizedBody))}`]) {
+    const leaf = leafHash(entry.canonicalizedBody);
+    for (const identity of [`${entry.logIndex}`, serializeHex(leaf)]) {
       const key = `${serializeHex(entry.logId)} ${identity}`;
       if (seen.has(key)) {
         throw new VerificationError('LOG_ENTRY_DUPLICATE', 'log', 'the same log entry twice', { evidence });
       }
       seen.add(key);
     }
-    return verifyLogEntry(bundle, entry, signed, logs, instants, evidence);
+    return verifyLogEntry(bundle, { ...entry, leafHash: leaf }, signed, logs, instants, evidence);
   });
   // By key: a log that a trusted root lists twice is still one.
   const distinct = new Set(verified.map(({ log }) => serializeHex(log.publicKey.spki)));
@@ -57,9 +58,11 @@ export function verifyLogEntries(
   return verified;
 }
 
+type HashedEntry = TransparencyLogEntry & { readonly leafHash: Uint8Array };
+
 function verifyLogEntry(
   bundle: Bundle,
-  entry: TransparencyLogEntry,
+  entry: HashedEntry,
   signed: SignedThing,
   logs: readonly LogInstance[],
   instants: readonly Date[],
@@ -104,7 +107,7 @@ function verifyLogEntry(
 // right (sigstore_rekor.proto, sigstore_bundle.proto).
 function verifyInclusionInLog(
   bundle: Bundle,
-  entry: TransparencyLogEntry,
+  entry: HashedEntry,
   dialect: 1 | 2,
   log: LogInstance,
   evidence: string,
@@ -126,7 +129,7 @@ function verifyInclusionInLog(
   }
   withEvidence(`${evidence}.inclusionProof`, () =>
     verifyInclusion({
-      leafHash: leafHash(entry.canonicalizedBody),
+      leafHash: entry.leafHash,
       index: proof.logIndex,
       treeSize: proof.treeSize,
       hashes: proof.hashes,

@@ -3,7 +3,7 @@ import type { KeyKind } from '../crypto/algorithms.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { defaultHash, type PublicKey } from '../crypto/public-key.ts';
 import { isValidSignature } from '../crypto/verify.ts';
-import { OID, readOid, serializeOid } from './oids.ts';
+import { OID, serializeOid } from './oids.ts';
 
 /** A way to sign as certificates name it: the keys that it takes, its hash, and the parameters that it is written with. */
 interface SignatureRow {
@@ -46,7 +46,7 @@ const ACCEPTED: ReadonlySet<string> = new Set([
  */
 export function readAlgorithm(reader: DerReader): string {
   const inner = reader.sequence();
-  const dotted = readOid(inner);
+  const dotted = inner.oid();
   // RFC 4055 §5 wants NULL and has readers accept its absence, RFC 5758 and RFC 8410 want absence, RFC 5754 §2 takes both.
   if (inner.tag === TAG.null) inner.null();
   else if (!inner.done && !ACCEPTED.has(dotted)) inner.element();

@@ -19,7 +19,7 @@ import type { PublicKey } from '../crypto/public-key.ts';
 import { InputError } from '../errors.ts';
 import { serializeSignatureAlgorithm } from './algorithms.ts';
 import type { Extension } from './certificate.ts';
-import { OID, readOid, serializeOid } from './oids.ts';
+import { OID, serializeOid } from './oids.ts';
 
 /** What a certificate says (RFC 5280 §4.1.2). Names and `spki` are DER, `serialNumber` unsigned big-endian. */
 export interface CertificateTemplate {
@@ -89,7 +89,7 @@ export function tbsWithoutExtension(tbs: Uint8Array, extensionOid: string): Uint
     const first = list.position;
     while (!list.done) {
       const at = list.position;
-      if (readOid(list.sequence()) !== extensionOid) continue;
+      if (list.sequence().oid() !== extensionOid) continue;
       const others = [tbs.subarray(first, at), tbs.subarray(list.position)];
       const isEmpty = others.every(({ length }) => length === 0);
       return isEmpty ? sequence(before) : sequence(before, explicit(3, element(TAG.sequence, ...others)));

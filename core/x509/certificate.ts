@@ -5,7 +5,7 @@ import { type PublicKey, parsePublicKey } from '../crypto/public-key.ts';
 import { InputError } from '../errors.ts';
 import { MAX_CERTIFICATE_BYTES } from '../limits.ts';
 import { readAlgorithm } from './algorithms.ts';
-import { OID, readOid } from './oids.ts';
+import { OID } from './oids.ts';
 import { parseDer } from './parse-der.ts';
 
 /** One extension (RFC 5280 §4.1.2.9). `value` is the content of its OCTET STRING. */
@@ -151,7 +151,7 @@ function readExtensions(wrapper: DerReader | undefined): Extension[] {
   const seen = new Set<string>();
   while (!list.done) {
     const extension = list.sequence();
-    const oid = readOid(extension);
+    const oid = extension.oid();
     // §4.2: which of two would count is a matter of the parser.
     if (seen.has(oid)) throw fail(`extension ${oid} twice`);
     seen.add(oid);
@@ -207,7 +207,7 @@ function readKeyUsage(reader: DerReader): Set<number> {
 function readExtendedKeyUsage(reader: DerReader): string[] {
   const fields = reader.sequence();
   const usages: string[] = [];
-  while (!fields.done) usages.push(readOid(fields));
+  while (!fields.done) usages.push(fields.oid());
   if (usages.length === 0) throw fail('extended key usage without a purpose');
   return usages;
 }

@@ -100,7 +100,7 @@ const MAX_VERIFIED = 256;
 
 /** RFC 5280 §6.1.3 (a)(1). */
 function isIssuedBy(child: Certificate, issuer: Certificate): boolean {
-  const pair = serializeHex(sha256(sha256(issuer.spki), sha256(child.tbs), child.signature));
+  const pair = `${hashesOf(issuer).key} ${hashesOf(child).signed}`;
   if (verified.has(pair)) return true;
   try {
     if (!isSignedWith(issuer.publicKey, child.signatureAlgorithm, child.tbs, child.signature)) return false;
@@ -112,6 +112,22 @@ function isIssuedBy(child: Certificate, issuer: Certificate): boolean {
   if (verified.size === MAX_VERIFIED) verified.delete(verified.values().next().value as string);
   verified.add(pair);
   return true;
+}
+
+// What is hashed of a certificate, once: those of a trusted root are asked for in every verification.
+interface Hashes {
+  readonly key: string;
+  readonly signed: string;
+}
+const hashes = new WeakMap<Certificate, Hashes>();
+
+function hashesOf(certificate: Certificate): Hashes {
+  const known = hashes.get(certificate);
+  if (known !== undefined) return known;
+  const { spki, tbs, signature } = certificate;
+  const made = { key: serializeHex(sha256(spki)), signed: serializeHex(sha256(sha256(tbs), signature)) };
+  hashes.set(certificate, made);
+  return made;
 }
 
 /** RFC 5280 §6.1.3 (a)(2) and §6.1.4 (k) to (o), for an authority above `path`. */

@@ -3,7 +3,7 @@ import { parseUtf8 } from '../bytes/bytes.ts';
 import { InputError } from '../errors.ts';
 import { MAX_CERTIFICATE_BYTES } from '../limits.ts';
 import { type Certificate, findExtension } from './certificate.ts';
-import { OID, readOid } from './oids.ts';
+import { OID } from './oids.ts';
 import { parseDer } from './parse-der.ts';
 
 /** One subject alternative name of a kind that an identity can have. `otherName` is a Fulcio username, "user!domain". */
@@ -59,7 +59,7 @@ function parseVisible(bytes: Uint8Array): string {
 
 /** OtherName: its type and `[0] EXPLICIT` the value, for Fulcio's usernames a UTF8String. */
 function readUsername(name: DerReader): string | undefined {
-  const type = readOid(name);
+  const type = name.oid();
   const value = name.constructed(contextTag(0));
   name.end();
   if (type !== OID.fulcioUsername) return undefined;
@@ -83,7 +83,7 @@ function findAttribute(name: Uint8Array, type: string): string | undefined {
       const attributes = relativeNames.set();
       while (!attributes.done) {
         const attribute = attributes.sequence();
-        const isWanted = readOid(attribute) === type;
+        const isWanted = attribute.oid() === type;
         const { tag, content } = attribute.element();
         attribute.end();
         if (isWanted) found ??= parseText(tag, content);

@@ -1,5 +1,4 @@
-import { DerReader, oid, TAG } from '../asn1/der.ts';
-import { serializeHex } from '../bytes/bytes.ts';
+import { oid } from '../asn1/der.ts';
 
 /** The object identifiers of X.509, CMS, RFC 3161 and Fulcio that the code names. */
 export const OID = {
@@ -51,22 +50,10 @@ export const OID = {
   timestampInfo: '1.2.840.113549.1.9.16.1.4',
 } as const;
 
-// A certificate has two dozen identifiers; to decode or encode one costs microseconds, to find it here a tenth of that. Filled by
-// use, so that a start pays for what it meets, and never emptied: whoever sends many new ones gains nothing and slows itself.
+// To encode an identifier costs microseconds, to find it here a tenth of that. Filled by use, so that a start pays for what it
+// meets.
 const MAX_REMEMBERED = 256;
-const decoded = new Map<string, string>();
 const encoded = new Map<string, Uint8Array>();
-
-/** The next element, an OBJECT IDENTIFIER, in dotted form. Errors: DER_INVALID. */
-export function readOid(reader: DerReader): string {
-  const encoding = reader.encoding(TAG.oid);
-  const key = serializeHex(encoding);
-  const known = decoded.get(key);
-  if (known !== undefined) return known;
-  const dotted = new DerReader(encoding).oid();
-  if (decoded.size < MAX_REMEMBERED) decoded.set(key, dotted);
-  return dotted;
-}
 
 /** OBJECT IDENTIFIER in DER, of the dotted form. */
 export function serializeOid(dotted: string): Uint8Array {
