@@ -21,6 +21,7 @@ export const ERRORS = {
   KEY_PASSWORD_WRONG: 'input',
   CERTIFICATE_INVALID: 'input',
   CMS_INVALID: 'input',
+  GIT_OBJECT_INVALID: 'input',
   TIMESTAMP_INVALID: 'input',
   TIMESTAMP_REQUEST_INVALID: 'input',
   NOTE_INVALID: 'input',

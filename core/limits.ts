@@ -54,6 +54,8 @@ export const MAX_TIMESTAMP_SERIAL_BYTES = 21;
 export const MAX_DER_DEPTH = 32;
 /** Arcs of an object identifier; real ones stay under 16. */
 export const MAX_OID_ARCS = 32;
+/** Bits of one arc: those made of a UUID have 128 (X.667), all others fit in 32. */
+export const MAX_OID_ARC_BITS = 128n;
 
 /** Characters of an identity token. Google's and GitHub's stay under 3 KiB. */
 export const MAX_IDENTITY_TOKEN_CHARS = 16 * 1024;
@@ -175,3 +177,6 @@ export const MAX_CLIENT_BODY_SHARE = 0.25;
 export const MIN_REQUEST_DEADLINE_MS = 20_000;
 /** Bytes a second that a sender must reach on top of that: a slow mobile line. */
 export const MIN_BODY_BYTES_PER_SECOND = 256 * 1024;
+
+/** Bytes of a commit, tag or push certificate. Commits that merge signed tags or carry generated messages reach megabytes. */
+export const MAX_GIT_OBJECT_BYTES = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import { concat, serializeHex, serializeUtf8 } from '../bytes/bytes.ts';
 import { InputError } from '../errors.ts';
-import { MAX_DER_DEPTH, MAX_OID_ARCS } from '../limits.ts';
+import { MAX_DER_DEPTH, MAX_OID_ARC_BITS, MAX_OID_ARCS } from '../limits.ts';
 
 /** Identifier octets that Sigstore's formats use (X.690 §8.1.2). All are one byte: higher tag numbers are refused. */
 export const TAG = {
@@ -236,7 +236,7 @@ export class DerReader {
     return bits;
   }
 
-  /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most 53 bits. */
+  /** OBJECT IDENTIFIER in dotted form, at most MAX_OID_ARCS arcs of at most MAX_OID_ARC_BITS. */
   oid(): string {
     this.#nextOf(TAG.oid);
     let hash = 0;
@@ -258,18 +258,22 @@ export class DerReader {
 
   #decodeOid(): string {
     if (this.#at === this.#content) throw fail('empty object identifier');
-    const arcs: number[] = [];
-    let arc = 0;
+    const arcs: (number | bigint)[] = [];
+    let arc: number | bigint = 0;
     let fresh = true;
     for (let i = this.#content; i < this.#at; i++) {
       const byte = this.#bytes[i] as number;
       if (fresh && byte === 0x80) throw fail('object identifier arc not minimal');
-      arc = arc * 128 + (byte & 0x7f);
-      if (arc > Number.MAX_SAFE_INTEGER) throw fail('object identifier arc above 53 bits');
+      // Nearly all arcs fit in a number; those made of a UUID (X.667) do not.
+      if (typeof arc === 'number' && arc < 2 ** 46) arc = arc * 128 + (byte & 0x7f);
+      else arc = (BigInt(arc) << 7n) | BigInt(byte & 0x7f);
+      if (typeof arc === 'bigint' && arc >> MAX_OID_ARC_BITS !== 0n)
+        throw fail(`object identifier arc above ${MAX_OID_ARC_BITS} bits`);
       fresh = byte < 0x80;
       if (!fresh) continue;
       // The first two arcs share one number (X.690 §8.19.4).
       if (arcs.length > 0) arcs.push(arc);
+      else if (typeof arc === 'bigint') arcs.push(2, arc - 80n);
       else if (arc < 80) arcs.push(Math.floor(arc / 40), arc % 40);
       else arcs.push(2, arc - 80);
       if (arcs.length > MAX_OID_ARCS) throw fail(`object identifier with more than ${MAX_OID_ARCS} arcs`);

@@ -5,10 +5,9 @@ import { VerificationError, type VerificationErrorCode } from '../errors.ts';
 import type { Http } from '../http/client.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { Artifact } from '../verify/artifact.ts';
+import { namedIdentities } from '../verify/identity.ts';
 import type { Policy } from '../verify/signer.ts';
 import { type VerifiedBundle, verifyBundle } from '../verify/verify.ts';
-import { oidcIssuer } from '../x509/fulcio.ts';
-import { subjectAlternativeNames } from '../x509/names.ts';
 import type { SigningServices } from './services.ts';
 import type { Credential } from './signer.ts';
 import type { Submission } from './submission.ts';
@@ -80,11 +79,5 @@ export function verifyOwnBundle(
 
 function ownPolicy({ key, certificate }: Credential): Policy {
   if (certificate === undefined) return { key: key.publicKey };
-  const exact = (value: string) => ({ kind: 'exact', value }) as const;
-  return {
-    identities: subjectAlternativeNames(certificate).map((name) => ({
-      issuer: exact(oidcIssuer(certificate) ?? ''),
-      subjectAlternativeName: exact(name.value),
-    })),
-  };
+  return { identities: namedIdentities(certificate) };
 }

@@ -20,6 +20,8 @@ export interface SigningContext {
   readonly http: Http;
   readonly services: SigningServices;
   readonly trustedRoot: TrustedRoot;
+  /** True if timestamps are to bring the authority's certificates along, for verifiers without a trusted root. */
+  readonly timestampCertificates?: boolean;
 }
 
 /** A bundle that was verified after it was made, and what the verifier saw in it. */
@@ -92,7 +94,7 @@ async function complete(signed: Signature, credential: Credential, context: Sign
   const [timestamps, tlogEntries] = await Promise.all([
     Promise.all(
       services.timestampAuthorities.map((url) =>
-        fetchTimestamp(http, url, signed.signature, trustedRoot.timestampAuthorities),
+        fetchTimestamp(http, url, signed.signature, trustedRoot.timestampAuthorities, context.timestampCertificates),
       ),
     ),
     Promise.all(services.logs.map((log) => submit(http, log, submission, trustedRoot.tlogs))),

@@ -11,13 +11,15 @@ const NONCE_BYTES = 8;
 
 /**
  * Has a timestamp authority say when `signature` existed (RFC 3161 over HTTP, §3.4), by its SHA-256. Returns the DER of
- * the TimeStampResp, verified: it echoes our nonce and is signed by one of `authorities`. SERVICE_*, TIMESTAMP_*.
+ * the TimeStampResp, verified: it echoes our nonce and is signed by one of `authorities`. Verifiers of bundles take the
+ * authority's certificates from the trusted root; for others they are requested. SERVICE_*, TIMESTAMP_*.
  */
 export async function fetchTimestamp(
   http: Http,
   url: string,
   signature: Uint8Array,
   authorities: readonly TimestampAuthority[],
+  certificateRequested = false,
 ): Promise<Uint8Array> {
   const nonce = randomNonce(http);
   const call: HttpRequest = {
@@ -28,8 +30,7 @@ export async function fetchTimestamp(
     body: serializeTimestampRequest({
       imprint: { hash: 'sha256', digest: sha256(signature) },
       nonce,
-      // Verifiers take the certificates from the trusted root.
-      certificateRequested: false,
+      certificateRequested,
     }),
     timeoutMs: TIMEOUT_MS,
     accept: [200, 201],

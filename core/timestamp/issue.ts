@@ -1,6 +1,4 @@
 import {
-  contextTag,
-  element,
   explicit,
   generalizedTime,
   integer,
@@ -8,13 +6,11 @@ import {
   octetString,
   sequence,
   time as serializeTime,
-  setOf,
 } from '../asn1/der.ts';
-import { concat } from '../bytes/bytes.ts';
+import { serializeAttributes, serializeSignedData } from '../cms/build.ts';
 import { digest } from '../crypto/hash.ts';
 import { type PrivateKey, sign } from '../crypto/private-key.ts';
 import { defaultHash } from '../crypto/public-key.ts';
-import { serializeHashAlgorithm, serializeSignatureAlgorithm } from '../x509/algorithms.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { OID, serializeOid } from '../x509/oids.ts';
 import { serializeMessageImprint } from './imprint.ts';
@@ -46,35 +42,24 @@ export function serializeTimestampResponse(template: TimestampTemplate): Uint8Ar
   const hash = defaultHash(key.publicKey);
   const content = serializeInfo(template, leaf);
 
-  const attributes = setOf(
-    serializeAttribute(OID.contentType, serializeOid(OID.timestampInfo)),
-    serializeAttribute(OID.signingTime, serializeTime(template.time)),
-    serializeAttribute(OID.messageDigest, octetString(digest(hash, content))),
-    serializeAttribute(OID.signingCertificateV2, serializeSigningCertificate(leaf)),
-  );
-  const signerInfo = sequence(
-    integer(1),
-    sequence(leaf.issuerName, integerFromBytes(leaf.serialNumber)),
-    serializeHashAlgorithm(hash),
-    // RFC 5652 §5.4: signed as a SET, sent as `[0] IMPLICIT`.
-    retag(contextTag(0), attributes),
-    serializeSignatureAlgorithm(key.publicKey),
-    octetString(sign(key, attributes)),
-  );
-
-  // RFC 3161 §2.4.1: certificates exactly if they were asked for. The root is for the verifier to have.
-  const certificates = request.certificateRequested
-    ? [element(contextTag(0), leaf.der, ...authorities.slice(0, -1).map(({ der }) => der))]
-    : [];
-  const signedData = sequence(
-    integer(3),
-    setOf(serializeHashAlgorithm(hash)),
-    sequence(serializeOid(OID.timestampInfo), explicit(0, octetString(content))),
-    ...certificates,
-    setOf(signerInfo),
-  );
+  const signedAttributes = serializeAttributes([
+    { oid: OID.contentType, value: serializeOid(OID.timestampInfo) },
+    { oid: OID.signingTime, value: serializeTime(template.time) },
+    { oid: OID.messageDigest, value: octetString(digest(hash, content)) },
+    { oid: OID.signingCertificateV2, value: serializeSigningCertificate(leaf) },
+  ]);
+  const token = serializeSignedData({
+    contentType: OID.timestampInfo,
+    content,
+    // RFC 3161 §2.4.1: certificates exactly if they were asked for. The root is for the verifier to have.
+    certificates: request.certificateRequested ? [leaf, ...authorities.slice(0, -1)].map(({ der }) => der) : [],
+    signer: leaf,
+    key: key.publicKey,
+    signedAttributes,
+    signature: sign(key, signedAttributes),
+  });
   const granted = sequence(integer(0));
-  return sequence(granted, sequence(serializeOid(OID.signedData), explicit(0, signedData)));
+  return sequence(granted, token);
 }
 
 /** TSTInfo; `ordering` is left at its default FALSE. */
@@ -91,7 +76,3 @@ function serializeInfo({ request, serialNumber, time, policy, accuracySeconds }:
     explicit(0, directoryName),
   );
 }
-
-const serializeAttribute = (type: string, value: Uint8Array): Uint8Array => sequence(serializeOid(type), setOf(value));
-
-const retag = (tag: number, encoding: Uint8Array): Uint8Array => concat(Uint8Array.of(tag), encoding.subarray(1));

@@ -130,7 +130,7 @@ describe('refused, by flaw', () => {
     const endless = element(TAG.oid, new Uint8Array(1000).fill(0x81));
     invalid(
       info((fields) => fields.with(1, endless)),
-      'arc above 53 bits',
+      'arc above 128 bits',
     );
   });
   test('serial number longer than 160 bits', () =>

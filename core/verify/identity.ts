@@ -2,7 +2,7 @@ import { VerificationError } from '../errors.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type FulcioClaims, fulcioClaims } from '../x509/fulcio.ts';
 import { subjectAlternativeNames } from '../x509/names.ts';
-import { isMatch, type Matcher } from './matcher.ts';
+import { exactly, isMatch, type Matcher } from './matcher.ts';
 import { type ClaimRequirement, unmetClaim } from './policy-claims.ts';
 
 /** An identity that a verifier wants: all parts, from the same certificate. */
@@ -43,6 +43,14 @@ export function identitiesOf(certificate: Certificate): { identities: Identity[]
   if (issuer === undefined) return { identities: [], claims };
   const names = subjectAlternativeNames(certificate);
   return { identities: names.map(({ value }) => ({ issuer, subjectAlternativeName: value })), claims };
+}
+
+/** Exactly the identities that the certificate names, to verify all but who it is. Errors: as `identitiesOf`. */
+export function namedIdentities(certificate: Certificate): ExpectedIdentity[] {
+  return identitiesOf(certificate).identities.map(({ issuer, subjectAlternativeName }) => ({
+    issuer: exactly(issuer),
+    subjectAlternativeName: exactly(subjectAlternativeName),
+  }));
 }
 
 /**

@@ -23,6 +23,9 @@ export const OID = {
   // The arc of Fulcio's extensions, and the kind of otherName that holds its usernames.
   fulcio: '1.3.6.1.4.1.57264.1',
   fulcioUsername: '1.3.6.1.4.1.57264.1.7',
+  // Log entries in git signatures: gitsign's for Rekor v1; for Rekor v2 one made of a UUID (X.667), see docs/git.md.
+  rekorEntry: '1.3.6.1.4.1.57264.3.1',
+  rekorV2Entry: '2.25.331327968232820201344764324328742199994',
   // Hashes (RFC 5754 §2); SHA-1 only to say that it is refused, and for the binding of RFC 2634.
   sha1: '1.3.14.3.2.26',
   sha256: '2.16.840.1.101.3.4.2.1',
