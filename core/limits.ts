@@ -25,6 +25,14 @@ export const MAX_PROOF_HASHES = 128;
 export const MAX_NOTE_SIGNATURES = 100;
 /** Bytes of a signed note: three text lines and MAX_NOTE_SIGNATURES lines of up to 4 KiB (post-quantum cosignatures). */
 export const MAX_NOTE_BYTES = 512 * 1024;
+/** Logs, or keys of logs, that one witness watches: each is a line in its configuration. */
+export const MAX_WATCHED_LOGS = 10_000;
+/** Hashes of the consistency proof that a witness is sent (C2SP tlog-witness). */
+export const MAX_WITNESS_PROOF_HASHES = 63;
+/** Bytes of a request to a witness: a checkpoint, and the lines before it of up to 45 bytes each. */
+export const MAX_ADD_CHECKPOINT_BYTES = MAX_NOTE_BYTES + 4 * 1024;
+/** Characters of a verifier key: a name as long as a host and path may be, and the key. */
+export const MAX_VKEY_CHARS = 1024;
 /** Seconds since 1970 of a log's integrated time: 9999-12-31T23:59:59Z, the last that RFC 3339 can write. */
 export const MAX_UNIX_SECONDS = 253_402_300_799n;
 /** Entries of a log: int64 of the wire format. */

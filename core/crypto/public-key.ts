@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { DerReader, TAG } from '../asn1/der.ts';
+import { concat, parseHex } from '../bytes/bytes.ts';
 import { HallmarkError, InputError } from '../errors.ts';
 import { MAX_RSA_BITS, MAX_RSA_EXPONENT, MIN_RSA_BITS, MIN_RSA_EXPONENT } from '../limits.ts';
 import { KEY_DETAILS, type KeyKind } from './algorithms.ts';
@@ -124,6 +125,18 @@ function importKey(spki: Uint8Array): KeyObject {
   } catch (cause) {
     throw invalid('the numbers do not form a key', cause);
   }
+}
+
+/** What stands before the raw key in the SubjectPublicKeyInfo (RFC 8410 §4). */
+const ED25519_PREFIX = parseHex('302a300506032b6570032100');
+
+/** The Ed25519 key of these 32 bytes (RFC 8032 §5.1.5). KEY_INVALID */
+export const parseRawEd25519Key = (raw: Uint8Array): PublicKey => parsePublicKey(concat(ED25519_PREFIX, raw));
+
+/** The 32 bytes of an Ed25519 key. */
+export function rawEd25519Key(key: PublicKey): Uint8Array {
+  if (key.kind !== 'ed25519') throw new Error('internal: the raw form of a key that is not Ed25519');
+  return key.spki.subarray(ED25519_PREFIX.length);
 }
 
 /** The key in a PEM text of one PUBLIC KEY block. Errors: PEM_INVALID, KEY_INVALID, KEY_UNSUPPORTED. */

@@ -1,12 +1,12 @@
 import { concat, equal, parseBase64, serializeBase64, serializeUtf8 } from '../bytes/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { defaultHash, type PublicKey } from '../crypto/public-key.ts';
+import { defaultHash, type PublicKey, rawEd25519Key } from '../crypto/public-key.ts';
 import { isValidSignature } from '../crypto/verify.ts';
 import { InputError } from '../errors.ts';
 import { MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES } from '../limits.ts';
 
 /** A signature line. The key ID (4 bytes) and the name tell which key it may be by; neither is a proof of it. */
-interface NoteSignature {
+export interface NoteSignature {
   readonly name: string;
   readonly keyId: Uint8Array;
   readonly signature: Uint8Array;
@@ -18,14 +18,17 @@ export interface Note {
   readonly signatures: readonly NoteSignature[];
 }
 
-/** Signature type bytes of C2SP signed-note. */
-const NOTE_ALGORITHM = { ed25519: 0x01, rsaPkcs1v15: 0xff } as const;
+/** Signature type bytes of C2SP signed-note; that of a cosignature is its own, so that no log signature is taken for one. */
+export const NOTE_ALGORITHM = { ed25519: 0x01, cosignatureV1: 0x04, rsaPkcs1v15: 0xff } as const;
 
 const KEY_ID_BYTES = 4;
 const DASH = '— ';
 // A control character other than the newline, which signed-note forbids; half of a surrogate pair, which is no UTF-8.
 const NOT_TEXT = /[^\P{Cc}\n]|\p{Surrogate}/u;
 const NAME = /^[^\s+]+$/;
+
+/** True if this can be the name of a key: not empty, no space and no plus sign (C2SP signed-note). */
+export const isKeyName = (name: string): boolean => NAME.test(name) && !NOT_TEXT.test(name);
 
 const invalid = (problem: string, cause?: unknown): InputError =>
   new InputError('NOTE_INVALID', `not a signed note: ${problem}`, cause === undefined ? {} : { cause });
@@ -40,11 +43,17 @@ export function parseNote(note: string): Note {
   if (NOT_TEXT.test(note)) throw invalid('a character that is not text');
   const blank = note.indexOf('\n\n');
   if (blank <= 0) throw invalid('no blank line after the text');
-  const lines = note.slice(blank + 2).split('\n');
+  return { text: note.slice(0, blank + 1), signatures: parseSignatureLines(note.slice(blank + 2)) };
+}
+
+/** The signature lines of a note alone, at least one: the answer of a witness (C2SP tlog-witness). NOTE_INVALID */
+export function parseSignatureLines(text: string): NoteSignature[] {
+  if (text.length > MAX_NOTE_BYTES) throw invalid(`longer than ${MAX_NOTE_BYTES} bytes`);
+  const lines = text.split('\n');
   if (lines.pop() !== '') throw invalid('the last line does not end');
   if (lines.length === 0) throw invalid('no signature');
   if (lines.length > MAX_NOTE_SIGNATURES) throw invalid(`more than ${MAX_NOTE_SIGNATURES} signatures`);
-  return { text: note.slice(0, blank + 1), signatures: lines.map(parseSignature) };
+  return lines.map(parseSignature);
 }
 
 function parseSignature(line: string): NoteSignature {
@@ -64,10 +73,14 @@ function parseSignature(line: string): NoteSignature {
 
 /** The note as text, the inverse of `parseNote`. */
 export function serializeNote(note: Note): string {
-  const lines = note.signatures.map(
-    ({ name, keyId, signature }) => `${DASH}${name} ${serializeBase64(concat(keyId, signature))}\n`,
-  );
-  return `${note.text}\n${lines.join('')}`;
+  return `${note.text}\n${serializeSignatureLines(note.signatures)}`;
+}
+
+/** Signature lines, the inverse of `parseSignatureLines`. */
+export function serializeSignatureLines(signatures: readonly NoteSignature[]): string {
+  return signatures
+    .map(({ name, keyId, signature }) => `${DASH}${name} ${serializeBase64(concat(keyId, signature))}\n`)
+    .join('');
 }
 
 /**
@@ -98,7 +111,7 @@ function noteKeyHash(name: string, algorithm: number, key: Uint8Array): Uint8Arr
  * for RSA over name and SPKI, for ECDSA the SHA-256 of the SPKI. A Rekor v1 log has the last form for every key.
  */
 export function logKeyHash(name: string, key: PublicKey): Uint8Array {
-  if (key.kind === 'ed25519') return noteKeyHash(name, NOTE_ALGORITHM.ed25519, key.spki.subarray(-32));
+  if (key.kind === 'ed25519') return noteKeyHash(name, NOTE_ALGORITHM.ed25519, rawEd25519Key(key));
   if (key.kind === 'rsa') {
     return noteKeyHash(name, NOTE_ALGORITHM.rsaPkcs1v15, concat(serializeUtf8('PKIX-RSA-PKCS#1v1.5'), key.spki));
   }

@@ -126,7 +126,6 @@ const consistencyWrong = (problem: string): VerificationError =>
 /**
  * Verifies that the second tree begins with the leaves of the first (RFC 9162 §2.1.4.2). An empty first tree, or one of
  * the same size, needs no hashes and must have the right root. CONSISTENCY_PROOF_WRONG
- * @public
  */
 export function verifyConsistency(proof: {
   readonly firstSize: bigint;
@@ -142,6 +141,7 @@ export function verifyConsistency(proof: {
   if (firstSize === 0n || firstSize === secondSize) {
     if (hashes.length > 0) throw consistencyWrong('too many hashes');
     if (!equal(firstRoot, firstSize === 0n ? EMPTY_ROOT : secondRoot)) throw consistencyWrong('the roots differ');
+    if (secondSize === 0n && !equal(secondRoot, EMPTY_ROOT)) throw consistencyWrong('an empty tree has another root');
     return;
   }
 

@@ -3,7 +3,14 @@ import type { Fields } from '../../bytes/fields.ts';
 import type { Json } from '../../bytes/json.ts';
 import type { KeyKind } from '../../crypto/algorithms.ts';
 import { type HashName, sha256 } from '../../crypto/hash.ts';
-import { type PublicKey, parsePublicKey, parsePublicKeyPem, serializePublicKeyPem } from '../../crypto/public-key.ts';
+import {
+  type PublicKey,
+  parsePublicKey,
+  parsePublicKeyPem,
+  parseRawEd25519Key,
+  rawEd25519Key,
+  serializePublicKeyPem,
+} from '../../crypto/public-key.ts';
 import { HallmarkError } from '../../errors.ts';
 import { canonicalizeTufJson } from './canonical-json.ts';
 
@@ -20,8 +27,7 @@ const SCHEMES: Record<string, { keytypes: readonly string[]; kind: KeyKind; hash
   ed25519: { keytypes: ['ed25519'], kind: 'ed25519', hash: 'sha512' },
 };
 
-/** What stands before the raw key in a SubjectPublicKeyInfo (RFC 8410 §4; RFC 5480 §2, uncompressed P-256 point). */
-const ED25519_PREFIX = parseHex('302a300506032b6570032100');
+/** What stands before the raw key in a SubjectPublicKeyInfo (RFC 5480 §2, uncompressed P-256 point). */
 const P256_PREFIX = parseHex('3059301306072a8648ce3d020106082a8648ce3d030107034200');
 
 /** Reads one member of a root's `keys`. A key that is unknown or broken is kept without its value, as other clients do. */
@@ -37,7 +43,7 @@ export function parseTufKey(fields: Fields): TufKey {
 
 function parseMaterial(kind: KeyKind, material: string): PublicKey | undefined {
   try {
-    if (kind === 'ed25519') return parsePublicKey(concat(ED25519_PREFIX, parseHex(material)));
+    if (kind === 'ed25519') return parseRawEd25519Key(parseHex(material));
     // The public-good roots 1 to 4 hold the bare point.
     if (kind === 'p256' && !material.startsWith('-')) return parsePublicKey(concat(P256_PREFIX, parseHex(material)));
     return parsePublicKeyPem(material);
@@ -53,6 +59,6 @@ export function serializeTufKey(key: PublicKey): { keyid: string; json: Record<s
   const json =
     key.kind === 'p256'
       ? { keytype: 'ecdsa', scheme: 'ecdsa-sha2-nistp256', keyval: { public: serializePublicKeyPem(key) } }
-      : { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: serializeHex(key.spki.subarray(-32)) } };
+      : { keytype: 'ed25519', scheme: 'ed25519', keyval: { public: serializeHex(rawEd25519Key(key)) } };
   return { keyid: serializeHex(sha256(serializeUtf8(canonicalizeTufJson(json)))), json };
 }
