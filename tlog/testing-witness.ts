@@ -1,0 +1,54 @@
+import { generateKey } from '../core/crypto/private-key.ts';
+import { signCheckpoint } from '../core/merkle/checkpoint.ts';
+import { consistencyProof, leafHash, nodeHash } from '../core/merkle/tree.ts';
+import { vkeyOf } from '../core/merkle/vkey.ts';
+import { rootOfSize } from './tree-edge.ts';
+import type { WitnessStore } from './witness-store.ts';
+
+/** Test only: a log of numbered leaves under `origin`, at any size, without an engine. `branch` makes another of the name. */
+export function createToyLog(origin: string, branch = '') {
+  const key = generateKey('ed25519');
+  const vkey = vkeyOf(origin, 'log', key.publicKey);
+  const readNode = (level: number, index: bigint): Uint8Array =>
+    level === 0
+      ? leafHash(Buffer.from(`${branch}${index}`))
+      : nodeHash(readNode(level - 1, 2n * index), readNode(level - 1, 2n * index + 1n));
+  return {
+    key,
+    vkey,
+    checkpoint(treeSize: bigint, rootHash = rootOfSize(treeSize, readNode), by = key): string {
+      return signCheckpoint({ origin, treeSize, rootHash }, { name: vkey.name, keyId: vkey.keyId, key: by });
+    },
+    proof: (from: bigint, to: bigint): Uint8Array[] => consistencyProof(from, to, readNode),
+  };
+}
+
+/** Test only: a witness's store in memory, asynchronous, whose next change can fail. */
+export function createMemoryWitnessStore(notes = new Map<string, string>()) {
+  let fault: 'lost' | 'persisted' | undefined;
+  const tick = () => new Promise((resolve) => setImmediate(resolve));
+  const store: WitnessStore = {
+    async latest(origin) {
+      await tick();
+      return notes.get(origin);
+    },
+    async replace(origin, expected, next) {
+      await tick();
+      const failing = fault;
+      fault = undefined;
+      if (failing === 'lost') throw new Error('the disk is full');
+      const fits = notes.get(origin) === expected;
+      if (fits) notes.set(origin, next);
+      if (failing === 'persisted') throw new Error('the disk says nothing');
+      return fits;
+    },
+    close: () => Promise.resolve(),
+  };
+  return {
+    notes,
+    store,
+    failNext: (how: 'lost' | 'persisted') => {
+      fault = how;
+    },
+  };
+}
