@@ -426,10 +426,7 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
     clearInterval(timer);
     endSelfMetrics();
     await metrics?.stop(true);
-    // What is still open after that long is cut, so that a client that never ends cannot hold the server.
-    const cut = setTimeout(() => void server.stop(true), DRAIN_MS);
-    await server.stop();
-    clearTimeout(cut);
+    await drain(server);
     await close();
   };
   return { publicUrl, devIssuer, rootFingerprint, metricsUrl: metrics && `${metrics.url.origin}/metrics`, stop };
@@ -472,7 +469,15 @@ function addSelfMetrics(metrics: Metrics): () => void {
 
 type Listener = Bun.Server<undefined>;
 
-function bind(
+/** Stops accepting and waits for what is in flight. What is still open after DRAIN_MS is cut: no client holds the server. */
+export async function drain(server: Listener): Promise<void> {
+  const cut = setTimeout(() => void server.stop(true), DRAIN_MS);
+  await server.stop();
+  clearTimeout(cut);
+}
+
+/** Listens on an address. PORT_IN_USE, ADDRESS_UNAVAILABLE. */
+export function bind(
   listen: ServeConfig['listen'],
   answer: (request: Request, listener: Listener) => Promise<Response>,
 ): Listener {

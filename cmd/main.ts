@@ -33,6 +33,8 @@ async function dispatch(argv: readonly string[], cli: Cli): Promise<number> {
       'Sign, verify and attest software with an identity instead of a kept key; or be the service behind it.',
     )
     .option('-V, --version', 'print version, commit and build target')
+    // So that a subcommand may have options of the same names as the command above it.
+    .enablePositionalOptions()
     .configureOutput({ writeOut: (text) => cli.out(text), writeErr: () => {} })
     .exitOverride()
     .addHelpText(

@@ -7,11 +7,12 @@ import { parseJson } from '../core/bytes/json.ts';
 import { parseNamed, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
-import { type ServerLog, serve } from '../server.ts';
-import { type Cli, jsonLine } from './cli.ts';
-import { printable } from './report.ts';
+import { serve } from '../server.ts';
+import type { Cli } from './cli.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
+import { serveWitnessCommand } from './serve-witness.ts';
+import { serverLog, untilStopped } from './server-log.ts';
 import { requireXdgDirectory } from './xdg.ts';
 
 interface ServeOptions {
@@ -27,7 +28,7 @@ interface ServeOptions {
 const DEFAULT_LISTEN = '127.0.0.1:8080';
 
 export function serveCommand(cli: Cli): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('run a complete Sigstore: certificate authority, logs, timestamp authority, TUF repository')
     .addArgument(
       new Argument('[part]', 'only the CA with its CT log, or only the transparency log').choices(['ca', 'log']),
@@ -51,10 +52,13 @@ Examples:
   hallmark serve ca --listen 127.0.0.1:5555               the certificate authority, its CT log and timestamp authority
   hallmark serve log --listen 127.0.0.1:3000              the transparency log
   hallmark serve --metrics 127.0.0.1:2112                 with http://127.0.0.1:2112/metrics for Prometheus
+  hallmark serve witness --name witness.example.com/w1    a witness of other logs, see: hallmark serve witness --help
   hallmark serve --config serve.json --listen :443 --url https://sigstore.example.com
 `,
     )
     .action((part: 'ca' | 'log' | undefined, options: ServeOptions) => runServe(cli, part ?? 'all', options));
+  // Its options are its own, although some have the same names.
+  return command.enablePositionalOptions().addCommand(serveWitnessCommand(cli));
 }
 
 async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOptions): Promise<void> {
@@ -68,7 +72,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   }
   const metrics = options.metrics ?? file.metrics;
   const format = options.logFormat ?? file.logFormat ?? 'text';
-  const log = format === 'json' ? jsonLog(cli) : textLog(cli);
+  const log = serverLog(cli, format);
   const server = await serve(
     {
       listen,
@@ -96,12 +100,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   if (format === 'text') cli.out(guideText(facts));
   else log('info', 'ready', { ...facts, clients: clientGuides(facts) });
 
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
-  log('info', 'stopping');
-  await server.stop();
-  log('info', 'stopped');
+  await untilStopped(log, server.stop);
 }
 
 function readServeFile(path: string): ServeFile {
@@ -114,15 +113,3 @@ function readServeFile(path: string): ServeFile {
 // A service manager may start it without HOME.
 const defaultData = (cli: Cli): string =>
   join(requireXdgDirectory(cli, 'data', 'the data directory', cli.env('HOME') ?? homedir()), 'serve');
-
-const jsonLog =
-  (cli: Cli): ServerLog =>
-  (level, event, fields = {}) =>
-    cli.say(jsonLine({ time: cli.now().toISOString(), level, event, ...fields }));
-
-const textLog =
-  (cli: Cli): ServerLog =>
-  (level, event, fields = {}) => {
-    const details = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
-    cli.say(printable(`${cli.now().toISOString()} ${level} ${event}${details.join('')}`));
-  };

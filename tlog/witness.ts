@@ -149,13 +149,14 @@ export async function openWitness({ name, key, logs, store, clock, onEvent }: Wi
 
   for (const { origin } of logs) await openLatest(origin);
   const routes: Route[] = [
-    { method: 'POST', path: /^\/add-checkpoint$/, answer: addCheckpoint },
+    { name: '/add-checkpoint', method: 'POST', path: /^\/add-checkpoint$/, answer: addCheckpoint },
     {
+      name: '/{originHash}/checkpoint',
       method: 'GET',
       path: /^\/([0-9a-f]{64})\/checkpoint$/,
       answer: (_request, _url, [hash = '']) => getCheckpoint(hash),
     },
-    { method: 'GET', path: /^\/healthz$/, answer: () => new Response('ok\n', { headers: TEXT }) },
+    { name: '/healthz', method: 'GET', path: /^\/healthz$/, answer: () => new Response('ok\n', { headers: TEXT }) },
   ];
   const errorAnswer = (status: number, message: string, headers: Readonly<Record<string, string>>): Response =>
     new Response(`${message}\n`, { status, headers: { ...TEXT, ...headers } });
