@@ -99,9 +99,16 @@ function report(error: unknown, json: boolean, cli: Cli): number {
   return exitCodeOf(error);
 }
 
+async function runThread(): Promise<void> {
+  const { workerData } = await import('node:worker_threads');
+  // The thread of the log's indexes, or a worker of `hallmark verify`.
+  if ((workerData as { role?: unknown } | null)?.role === 'log-index') await import('../tlog/index/index-thread.ts');
+  else await (await import('./verify-worker.ts')).runVerifyWorker();
+}
+
 if (!Bun.isMainThread) {
-  // A worker of `hallmark verify`: the compiled program has no other file that one could be started from.
-  void import('./verify-worker.ts').then(({ runVerifyWorker }) => runVerifyWorker());
+  // A thread of this program: the compiled one has no other file that it could be started from.
+  void runThread();
 } else if (import.meta.main) {
   void main(process.argv.slice(2), processCli()).then((code) => {
     process.exitCode = code;

@@ -30,7 +30,7 @@ import { StorageError } from '../core/errors.ts';
 import { MAX_APPEND_BATCH, MAX_APPEND_BATCH_BYTES, MAX_WAITING_APPENDS, MAX_WAITING_BYTES } from '../core/limits.ts';
 import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
-import { createDuplicateIndex, type DuplicateIndex } from './duplicate-index.ts';
+import { createDuplicateIndex, type DuplicateIndex, type ReadHashes, type SegmentFiles } from './duplicate-index.ts';
 import { corrupt, forked } from './faults.ts';
 import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
 import type { Head, Leaf, Store } from './store.ts';
@@ -64,6 +64,8 @@ export interface LogOptions {
   readonly clock: () => Date;
   /** What two submissions of one entry have in common. The same for the whole life of a tree. */
   readonly identity: 'leaf-hash' | 'submitted';
+  /** Where the indexes by hash are kept; left out: in memory alone. */
+  readonly indexFiles?: SegmentFiles | undefined;
 }
 
 export interface Log extends LogReader {
@@ -78,12 +80,20 @@ export interface Log extends LogReader {
 }
 
 /** Opens a tree, creating it if the store has none. Errors: LOG_FORKED, DATABASE_CORRUPT and those of the store. */
-export async function openLog({ store, tree, signer, clock, identity }: LogOptions): Promise<Log> {
+export async function openLog(options: LogOptions): Promise<Log> {
+  const { store, tree, signer, clock, identity, indexFiles } = options;
   const cache = createTileCache(store, tree);
   let state = await loadTree(store, tree, signer);
-  const byLeafHash = createDuplicateIndex((start, end) => readLeafHashes(store, tree, start, end));
+  const openIndex = (kind: string, read: ReadHashes): DuplicateIndex =>
+    createDuplicateIndex({
+      name: `${tree}-${kind}`,
+      read,
+      rootAt: (size) => rootAt(state, cache, size),
+      files: indexFiles,
+    });
+  const byLeafHash = openIndex('leaf-hash', (start, end) => readLeafHashes(store, tree, start, end));
   const byIdentity =
-    identity === 'leaf-hash' ? byLeafHash : createDuplicateIndex((start, end) => store.identities(tree, start, end));
+    identity === 'leaf-hash' ? byLeafHash : openIndex('identity', (start, end) => store.identities(tree, start, end));
   const indexes: ReadonlySet<DuplicateIndex> = new Set([byLeafHash, byIdentity]);
   await catchUp(state.head.treeSize);
   const reader = createLogReader({ store, tree, cache, byLeafHash, state: () => state });
@@ -231,8 +241,9 @@ export async function openLog({ store, tree, signer, clock, identity }: LogOptio
       broken = forked(tree, `the store no longer holds what was answered up to size ${published.head.treeSize}`);
       throw broken;
     }
-    await catchUp(loaded.head.treeSize);
+    // Before the indexes, which ask for its roots; until they are complete nothing is committed.
     state = loaded;
+    await catchUp(loaded.head.treeSize);
     stale = false;
   }
 

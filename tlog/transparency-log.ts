@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
@@ -12,13 +13,18 @@ import type { CtLog } from '../core/x509/sct.ts';
 import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
 import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
+import type { SegmentFiles } from './duplicate-index.ts';
 import { createGroupCommit } from './group-commit.ts';
+import { createIndexThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
 import { createLogMetrics } from './observe.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
+
+/** Folder of the index files in the data directory. They are caches: what is missing is made again from the log. */
+const INDEX_FOLDER = 'index';
 
 export interface TransparencyLogOptions {
   /** The key of each log that runs; a log without one does not. v1 and ct: ECDSA P-256; v2: Ed25519. */
@@ -67,17 +73,31 @@ interface StoredTransparencyLogOptions extends TransparencyLogOptions {
  * CONFIG_INVALID if they were created under another host, LOG_FORKED, DATABASE_CORRUPT and the other errors of the store.
  */
 export async function createTransparencyLog(options: StoredTransparencyLogOptions): Promise<TransparencyLog> {
-  return openTransparencyLog(openSqliteStore(options.directory, options.established), options);
+  const { directory, established } = options;
+  return openTransparencyLog(openSqliteStore(directory, established), options, join(directory, INDEX_FOLDER));
 }
 
-/** The same over any store, which then belongs to the transparency log: `close`, or a failure to open, closes it. */
-export async function openTransparencyLog(store: Store, options: TransparencyLogOptions): Promise<TransparencyLog> {
+/**
+ * The same over any store, which then belongs to the transparency log: `close`, or a failure to open, closes it. Indexes are
+ * kept in the folder `indexes`, and in memory alone without one.
+ */
+export async function openTransparencyLog(
+  store: Store,
+  options: TransparencyLogOptions,
+  indexes?: string,
+): Promise<TransparencyLog> {
   const logs: Log[] = [];
+  const thread = createIndexThread();
   const close = async (): Promise<void> => {
     await Promise.all(logs.map((log) => log.close()));
+    await thread.close();
     await store.close();
   };
   const { keys, clock, random, onFault } = options;
+  const indexFiles: SegmentFiles | undefined =
+    indexes === undefined
+      ? undefined
+      : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
   const host = hostOf(options.publicUrl);
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
@@ -86,7 +106,8 @@ export async function openTransparencyLog(store: Store, options: TransparencyLog
     signer: LogOptions['signer'],
     identity: LogOptions['identity'] = 'leaf-hash',
   ): Promise<Log> => {
-    const log = observer.observeLog(tree, await openLog({ store: commits, tree, signer, clock, identity }));
+    const opened = await openLog({ store: commits, tree, signer, clock, identity, indexFiles });
+    const log = observer.observeLog(tree, opened);
     logs.push(log);
     return log;
   };
