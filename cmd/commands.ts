@@ -35,6 +35,7 @@ export const COMMANDS: Record<string, { summary: string; load: Load }> = {
     summary: 'choose whom to trust, fetch trust material',
     load: async () => (await import('./trust.ts')).trustCommand,
   },
+  agent: { summary: 'sign for git with one login', load: async () => (await import('./agent.ts')).agentCommand },
   token: {
     summary: 'get an identity token from a development issuer',
     load: async () => (await import('./token.ts')).tokenCommand,

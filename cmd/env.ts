@@ -3,6 +3,10 @@ export const ENV = {
   HOME: 'home directory, where the XDG directories are not set',
   XDG_CONFIG_HOME: 'configuration (default ~/.config): which trust is in use',
   XDG_DATA_HOME: 'data (default ~/.local/share): stored trust material, and the data directory of serve',
+  XDG_CACHE_HOME: 'cache (default ~/.cache): the socket of the signing agent, where XDG_RUNTIME_DIR is not set',
+  XDG_RUNTIME_DIR: 'runtime files of this session: the socket of the signing agent',
+  LISTEN_PID: 'set by systemd for the agent: the process that its socket is for',
+  LISTEN_FDS: 'the same: how many sockets there are',
   NO_COLOR: 'any value: no colour',
   TERM: '"dumb": no colour',
   HALLMARK_PASSWORD: 'password of an encrypted private key; may be empty',
@@ -40,7 +44,7 @@ export function readEnvExact(name: EnvName): string | undefined {
   return process.env[name];
 }
 
-/** The value of `env://NAME`: the one variable that is named by the user, not by the table. */
+/** A variable that is not Hallmark's own: named by the user (`env://NAME`), or handed on to a program that is started. */
 export function readEnvReference(name: string): string | undefined {
   return process.env[name];
 }

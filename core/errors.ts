@@ -41,6 +41,7 @@ export const ERRORS = {
   PINS_INVALID: 'input',
   CONFIG_INVALID: 'input',
   PREDICATE_INVALID: 'input',
+  AGENT_MESSAGE_INVALID: 'input',
 
   // verification: the thing was examined and must not be trusted.
   NO_SIGNATURE: 'verification',
@@ -86,6 +87,7 @@ export const ERRORS = {
   IDENTITY_TOKEN_INVALID: 'identity',
   IDENTITY_TOKEN_EXPIRED: 'identity',
   LOGIN_FAILED: 'identity',
+  AGENT_LOCKED: 'identity',
 
   // service: another computer did not do its part; try again or choose another.
   SERVICE_UNREACHABLE: 'service',
@@ -102,6 +104,7 @@ export const ERRORS = {
   TUF_ROLLBACK: 'trust',
   TUF_TARGET_INVALID: 'trust',
   NO_SERVICE_CONFIGURED: 'trust',
+  AGENT_STACK_UNKNOWN: 'trust',
 
   // storage: this computer's disk, port or database is in the way.
   FILE_UNWRITABLE: 'storage',
@@ -117,6 +120,10 @@ export const ERRORS = {
   LOG_FORKED: 'storage',
   LOG_HEAD_MOVED: 'storage',
   OVERLOADED: 'storage',
+  AGENT_UNSAFE: 'storage',
+  AGENT_REFUSED: 'storage',
+  AGENT_UNREACHABLE: 'storage',
+  AGENT_RUNNING: 'storage',
 
   // usage: the command line cannot be carried out as it is written.
   USAGE: 'usage',

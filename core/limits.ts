@@ -188,3 +188,11 @@ export const MIN_BODY_BYTES_PER_SECOND = 256 * 1024;
 
 /** Bytes of a commit, tag or push certificate. Commits that merge signed tags or carry generated messages reach megabytes. */
 export const MAX_GIT_OBJECT_BYTES = 64 * 1024 * 1024;
+/** Bytes of a git object that an agent signs, or of its answer: real ones are under 100 KiB, generated messages reach 5 MiB. */
+export const MAX_AGENT_PAYLOAD_BYTES = 16 * 1024 * 1024;
+/** Bytes of the header of an agent's message: an identity token of MAX_IDENTITY_TOKEN_CHARS, or MAX_AGENT_IDENTITIES. */
+export const MAX_AGENT_HEADER_BYTES = 128 * 1024;
+/** Identities that an agent holds at a time: one for each stack that a person signs with. */
+export const MAX_AGENT_IDENTITIES = 32;
+/** Connections to an agent at a time: a rebase makes one, parallel worktrees a handful. Each may carry MAX_AGENT_PAYLOAD_BYTES. */
+export const MAX_AGENT_CONNECTIONS = 64;
