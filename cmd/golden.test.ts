@@ -8,6 +8,7 @@
 //   env NAME=VALUE          for all that follow; $NAME and ${NAME} are replaced in every line
 //   set NAME RE             NAME becomes the first group of RE in the last stdout
 //   cmp FILE FILE           exists FILE           ! exists FILE           mode FILE 600
+//   pipe FILE NAME          NAME becomes a named pipe that gives the file's content once
 //   append FILE TEXT        write FILE TEXT       remove FILE        cp FROM TO (FROM may be ../shared/...)
 //   start NAME hallmark ARGS     in the background      waitfor NAME RE [VAR]     stop NAME (SIGTERM, must end with 0)
 import { afterAll, describe, expect, test } from 'bun:test';
@@ -40,6 +41,7 @@ class Script {
   readonly directory = mkdtempSync(join(tmpdir(), 'hallmark-golden-'));
   readonly env: Record<string, string> = {};
   readonly running = new Map<string, Background>();
+  readonly writers: Bun.Subprocess[] = [];
   stdin: string | undefined;
   last = { code: 0, stdout: '', stderr: '' };
 
@@ -92,6 +94,11 @@ class Script {
     this.running.set(name, { process: child, output: () => output });
   }
 
+  pipe(file: string, name: string): void {
+    expect(Bun.spawnSync(['mkfifo', this.path(name)]).exitCode).toBe(0);
+    this.writers.push(Bun.spawn(['sh', '-c', 'exec cat "$0" > "$1"', this.path(file), this.path(name)]));
+  }
+
   async waitfor(name: string, pattern: string, variable: string | undefined): Promise<void> {
     const background = this.running.get(name);
     for (let waited = 0; waited < 20_000; waited += 20) {
@@ -115,6 +122,7 @@ class Script {
 
   end(): void {
     for (const { process } of this.running.values()) process.kill('SIGKILL');
+    for (const writer of this.writers) writer.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
@@ -178,6 +186,8 @@ async function run(script: Script, line: string): Promise<void> {
     case 'mode':
       expect((statSync(script.path(first)).mode & 0o777).toString(8)).toBe(second);
       return;
+    case 'pipe':
+      return script.pipe(first, second);
     case 'append':
       return appendFileSync(script.path(first), second);
     case 'write':

@@ -3,7 +3,7 @@ import { type Cli, type OutputFormat, resultText } from './cli.ts';
 import { AlreadyReported, EXIT_REJECTED, errorJson, exitCodeOf } from './exit.ts';
 import { startProgress } from './progress.ts';
 import { prepareVerify, type Verify, type VerifyFlags } from './verify-one.ts';
-import { jobsThatPay, outcomesOfWorkers } from './verify-pool.ts';
+import { jobsThatPay, outcomesOfWorkers, readableOnce } from './verify-pool.ts';
 import { failureLine, verifiedJson, verifiedLine } from './verify-report.ts';
 
 /** One artifact's verdict, ready to be printed: what a worker answers with. */
@@ -34,7 +34,9 @@ export async function verifyMany(cli: Cli, references: readonly string[], flags:
   const { verify, warnings } = await prepareVerify(cli, flags, first);
   for (const warning of warnings) cli.warn(warning);
 
-  const jobs = flags.jobs ?? jobsThatPay(references, flags);
+  const once = readableOnce(flags);
+  const jobs = once === undefined ? (flags.jobs ?? jobsThatPay(references)) : 1;
+  if (once !== undefined && (flags.jobs ?? 1) > 1) cli.warn(`--jobs is 1: ${once} can be read only once`);
   const outcomes = jobs > 1 ? outcomesOfWorkers(references, flags, jobs) : outcomesOf(verify, references, flags.output);
   const codes: number[] = [];
   // On a terminal the lines themselves show how far it is.

@@ -14,14 +14,17 @@ const BATCH = 16;
 /** Each worker loads and warms up the verifier for itself, which takes as long as half of these verifications. */
 const PAYS_FROM = 256;
 
+/** How many workers verify so many artifacts sooner than this thread alone. */
+export const jobsThatPay = (references: readonly string[]): number =>
+  Math.min(availableParallelism(), Math.floor(references.length / PAYS_FROM));
+
 /**
- * How many workers verify so many artifacts sooner than this thread alone. One if a flag names what can be read only once, as
- * a pipe: each worker reads policy and trust for itself.
+ * What the flags name that can be read only once, as a pipe; undefined if nothing. Each worker reads policy and trust for
+ * itself, so with such a flag this thread verifies alone.
  */
-export function jobsThatPay(references: readonly string[], flags: ManyFlags): number {
+export function readableOnce(flags: ManyFlags): string | undefined {
   const named = Object.values(flags).flat();
-  const readableAgain = named.every((value) => typeof value !== 'string' || (fileAt(value)?.isFile() ?? true));
-  return readableAgain ? Math.min(availableParallelism(), Math.floor(references.length / PAYS_FROM)) : 1;
+  return named.find((value) => typeof value === 'string' && fileAt(value)?.isFile() === false);
 }
 
 const fileAt = (path: string) => statSync(path, { throwIfNoEntry: false });
