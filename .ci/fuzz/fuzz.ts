@@ -25,7 +25,7 @@ const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 const names = values.parser === undefined ? Object.keys(PARSERS) : [values.parser];
 const folder = mkdtempSync(join(tmpdir(), 'hallmark-fuzz-'));
-console.log(`seed ${seed}, ${seconds} s each`);
+console.log(`figures: seed ${seed}, ${seconds} s each`);
 
 const faults: string[] = [];
 let iterations = 0;
@@ -36,7 +36,7 @@ await Promise.all(
   }),
 );
 rmSync(folder, { recursive: true });
-console.log(`${iterations} inputs, ${names.length} parsers, ${faults.length} faults`);
+console.log(`figures: ${iterations} inputs, ${names.length} parsers, ${faults.length} faults`);
 for (const fault of faults) console.error(fault);
 process.exitCode = faults.length === 0 ? 0 : 1;
 

@@ -54,7 +54,7 @@ test('an artifact of 1 GiB is verified in constant memory', () => {
   if (small === undefined || large === undefined) throw new Error('internal: nothing was run');
   expect([small.code, large.code]).toEqual([0, 0]);
   console.log(
-    `1 GiB: ${Math.round(large.rss / MIB)} MiB in ${Math.round(large.ms)} ms; 1 kB: ${Math.round(small.rss / MIB)} MiB`,
+    `figures: 1 GiB: ${Math.round(large.rss / MIB)} MiB in ${Math.round(large.ms)} ms; 1 kB: ${Math.round(small.rss / MIB)} MiB`,
   );
   expect(large.rss - small.rss).toBeLessThan(32 * MIB);
   expect(large.rss).toBeLessThan(MAX_RSS);
@@ -129,7 +129,7 @@ describe.if(sample !== undefined)('refused at once', () => {
       );
       const [ms, rss] = [median(runs.map((run) => run.ms)), median(runs.map((run) => run.rss))];
       const megabytes = readFileSync(at('bundle.json')).length / 1e6;
-      console.log(`${name} (${megabytes.toFixed(1)} MB): ${Math.round(ms)} ms, ${Math.round(rss / 1e6)} MB`);
+      console.log(`figures: ${name} (${megabytes.toFixed(1)} MB): ${Math.round(ms)} ms, ${Math.round(rss / 1e6)} MB`);
       expect(runs.map((run) => run.code)).toEqual(times(RUNS, 3));
       expect(JSON.parse(runs[0]?.out ?? '')).toMatchObject({ ok: false, error: { code } });
       expect(ms).toBeLessThan(MAX_MS);
