@@ -25,11 +25,12 @@ export function convertAnswer(fields: Fields): ConvertedBundle[] {
   });
 }
 
-// GitHub leaves large bundles, and since July 2026 all, in a blob store.
+// GitHub leaves large bundles, and since July 2026 all, in a blob store, compressed with Snappy.
 function missingBundle(attestation: Fields): InputError {
   if (!attestation.has('bundle_url')) return attestation.fail('bundle', 'missing');
   return new InputError('BUNDLE_INVALID', `${attestation.path}: the answer has only the address of the bundle`, {
-    hint: 'fetch what bundle_url names, or: gh attestation download FILE --repo OWNER/NAME, and convert its .jsonl',
+    hint: `what bundle_url names is compressed (Snappy); this fetches and unpacks it into a .jsonl, to be converted:
+gh attestation download FILE --repo OWNER/NAME`,
   });
 }
 
