@@ -184,7 +184,7 @@ function pairedIdentities(reference: string, flags: PolicyFlags): ExpectedIdenti
 function matcherOf({ flag, value, parse }: { flag: string; value: string; parse: (text: string) => Matcher }): Matcher {
   // An empty text is what an unset variable of a script leaves behind.
   if (value === '') throw new UsageError(`${flag} is empty`);
-  return parse(value);
+  return usage(flag, () => parse(value));
 }
 
 const presetFlag = (text: string): ExpectedIdentity[] => usage('--from', () => parsePreset(text));
