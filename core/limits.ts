@@ -105,6 +105,16 @@ export const MAX_PATTERN_REPEAT = 1000;
 /** Characters of a text that a pattern is matched with; longer ones do not match. */
 export const MAX_PATTERN_TEXT_CHARS = 4096;
 
+/**
+ * Microseconds of work that signatures under way may cost together: beyond half a second's on two cores the answer is
+ * OVERLOADED. One alone is always verified.
+ */
+export const MAX_PENDING_VERIFICATION_MICROSECONDS = 1_000_000;
+/** Bytes of the messages of those signatures: the thread pool works on a copy of each. One alone may be larger. */
+export const MAX_PENDING_VERIFICATION_BYTES = 64 * 1024 * 1024;
+/** Microseconds of verification before the event loop has its turn again; one P-521 or Ed25519ph more may follow. */
+export const VERIFICATION_TURN_MICROSECONDS = 3_000;
+
 /** Entries of one log that wait for a commit: half a second's work at the rate of the slower disks (8,000 per second). */
 export const MAX_WAITING_APPENDS = 4_000;
 /** Bytes of those entries together; at least one entry of MAX_LOG_REQUEST_BYTES has to fit. */

@@ -3,8 +3,8 @@ import type { NamedDigest } from '../core/bundle/entry-fields.ts';
 import { parseBase64, parseHex, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
+import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { DIGEST_BYTES, type HashName, sha256 } from '../core/crypto/hash.ts';
-import { isValidDigestSignature } from '../core/crypto/verify.ts';
 import { parseEnvelope } from '../core/dsse/envelope.ts';
 import { InputError } from '../core/errors.ts';
 import { MAX_LOGGED_SIGNATURES } from '../core/limits.ts';
@@ -21,9 +21,9 @@ export interface Proposal {
 
 /**
  * Accepts an entry proposed to Rekor v1: its shape is known, every signature verifies. As in the reference, members that
- * are not known are ignored. Errors: ENTRY_INVALID, and those of keys, certificates and envelopes.
+ * are not known are ignored. Errors: ENTRY_INVALID, those of keys, certificates and envelopes, OVERLOADED.
  */
-export function requireProposal(json: Json): Proposal {
+export async function requireProposal(json: Json, verifier: AsyncVerifier): Promise<Proposal> {
   const fields = new Fields(json, '', 'ENTRY_INVALID');
   const kind = fields.string('kind');
   const version = fields.string('apiVersion');
@@ -32,16 +32,16 @@ export function requireProposal(json: Json): Proposal {
     const known = Object.keys(PROPOSALS).join(', ');
     throw new InputError('ENTRY_INVALID', `entry kind ${show(kind)} ${show(version)} is not accepted, only ${known}`);
   }
-  return require(fields.object('spec'));
+  return require(fields.object('spec'), verifier);
 }
 
-const PROPOSALS: Readonly<Record<string, (spec: Fields) => Proposal>> = {
+const PROPOSALS: Readonly<Record<string, (spec: Fields, verifier: AsyncVerifier) => Promise<Proposal>>> = {
   __proto__: null as never,
   'hashedrekord 0.0.1': requireHashedRekord,
   'dsse 0.0.1': requireDsse,
 };
 
-function requireHashedRekord(spec: Fields): Proposal {
+async function requireHashedRekord(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
   const signatureFields = spec.object('signature');
   const signature = signatureFields.bytes('content');
   const verifier = parseVerifierPem(signatureFields.object('publicKey').bytes('content'));
@@ -55,7 +55,7 @@ function requireHashedRekord(spec: Fields): Proposal {
   if (verifier.publicKey.kind === 'ed25519' && hash !== 'sha512') {
     throw signatureFields.fail('content', 'Ed25519 signs a digest only as Ed25519ph, over sha512');
   }
-  if (!isValidDigestSignature(verifier.publicKey, hash, digest, signature)) {
+  if (!(await asyncVerifier.isValidDigestSignature(verifier.publicKey, hash, digest, signature))) {
     throw signatureFields.fail('content', 'the signature does not verify');
   }
   return {
@@ -64,7 +64,7 @@ function requireHashedRekord(spec: Fields): Proposal {
   };
 }
 
-function requireDsse(spec: Fields): Proposal {
+async function requireDsse(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
   const content = spec.object('proposedContent');
   const envelopeText = content.string('envelope');
   const envelope = parseEnvelope(envelopeText, 'ignored');
@@ -72,7 +72,7 @@ function requireDsse(spec: Fields): Proposal {
     if (typeof item !== 'string') throw content.fail('verifiers', 'expected strings');
     return parseVerifierPem(parseBase64(item));
   });
-  const signatures = requireEnvelopeSignatures(envelope, verifiers);
+  const signatures = await requireEnvelopeSignatures(envelope, verifiers, asyncVerifier);
   const envelopeHash: NamedDigest = { hash: 'sha256', digest: sha256(serializeUtf8(envelopeText)) };
   const payloadHash: NamedDigest = { hash: 'sha256', digest: sha256(envelope.payload) };
   return {

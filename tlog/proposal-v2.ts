@@ -3,9 +3,9 @@ import { parseSignatureVerifier, type SignatureVerifier } from '../core/bundle/e
 import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { KEY_DETAILS } from '../core/crypto/algorithms.ts';
+import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { DIGEST_BYTES, digest as digestOf, type HashName } from '../core/crypto/hash.ts';
 import { defaultHash, type PublicKey, parsePublicKey } from '../core/crypto/public-key.ts';
-import { isValidDigestSignature } from '../core/crypto/verify.ts';
 import { parseEnvelope, preAuthEncoding } from '../core/dsse/envelope.ts';
 import { InputError } from '../core/errors.ts';
 import { MAX_LOGGED_SIGNATURES, MAX_TILE_ENTRY_BYTES } from '../core/limits.ts';
@@ -13,9 +13,10 @@ import { parseCertificate } from '../core/x509/certificate.ts';
 
 /**
  * Accepts an entry proposed to Rekor v2 (CreateEntryRequest of rekor_service.proto) and gives the canonical body of the
- * hashedrekord 0.0.2 to log. An unknown member is refused. Errors: ENTRY_INVALID, KEY_*, CERTIFICATE_INVALID.
+ * hashedrekord 0.0.2 to log. An unknown member is refused. Errors: ENTRY_INVALID, KEY_*, CERTIFICATE_INVALID,
+ * OVERLOADED.
  */
-export function requireProposalV2(json: Json): Uint8Array {
+export async function requireProposalV2(json: Json, verifier: AsyncVerifier): Promise<Uint8Array> {
   const fields = new Fields(toCamelCase(json), '', 'ENTRY_INVALID');
   const hashedRekord = fields.optionalObject('hashedRekordRequestV002');
   const dsse = fields.optionalObject('dsseRequestV002');
@@ -23,7 +24,7 @@ export function requireProposalV2(json: Json): Uint8Array {
   if ((hashedRekord === undefined) === (dsse === undefined)) {
     throw new InputError('ENTRY_INVALID', 'one of hashedRekordRequestV002 and dsseRequestV002 is expected');
   }
-  const body = hashedRekord ? requireHashedRekord(hashedRekord) : requireDsse(dsse as Fields);
+  const body = await requireSigned(hashedRekord ? readHashedRekord(hashedRekord) : readDsse(dsse as Fields), verifier);
   if (body.length > MAX_TILE_ENTRY_BYTES) {
     throw new InputError(
       'ENTRY_INVALID',
@@ -33,18 +34,18 @@ export function requireProposalV2(json: Json): Uint8Array {
   return body;
 }
 
-function requireHashedRekord(fields: Fields): Uint8Array {
+function readHashedRekord(fields: Fields): Signed {
   const digest = fields.bytes('digest');
   const signatureFields = fields.object('signature');
   const signature = signatureFields.bytes('content');
   const verifier = requireVerifier(signatureFields.object('verifier'));
   signatureFields.end();
   fields.end();
-  return requireSigned(digest, signature, verifier);
+  return { digest, signature, verifier };
 }
 
 /** A DSSE envelope is logged as a hashedrekord over its pre-authentication encoding, which all clients can verify. */
-function requireDsse(fields: Fields): Uint8Array {
+function readDsse(fields: Fields): Signed {
   const { payloadType, payload, signatures } = parseEnvelope(fields.object('envelope'));
   const [signature, ...moreSignatures] = signatures;
   const [verifierFields, ...moreVerifiers] = fields.objects('verifiers', MAX_LOGGED_SIGNATURES);
@@ -52,7 +53,8 @@ function requireDsse(fields: Fields): Uint8Array {
   if (!verifierFields || moreVerifiers.length > 0) throw fields.fail('verifiers', 'exactly one is expected');
   const verifier = requireVerifier(verifierFields);
   fields.end();
-  return requireSigned(digestOf(verifier.hash, preAuthEncoding(payloadType, payload)), signature.sig, verifier);
+  const digest = digestOf(verifier.hash, preAuthEncoding(payloadType, payload));
+  return { digest, signature: signature.sig, verifier };
 }
 
 interface Verifier extends SignatureVerifier {
@@ -77,12 +79,21 @@ function requireVerifier(fields: Fields): Verifier {
   return { ...parsed, hash: row.hash, publicKey };
 }
 
-function requireSigned(digest: Uint8Array, signature: Uint8Array, verifier: Verifier): Uint8Array {
+interface Signed {
+  readonly digest: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly verifier: Verifier;
+}
+
+async function requireSigned(
+  { digest, signature, verifier }: Signed,
+  asyncVerifier: AsyncVerifier,
+): Promise<Uint8Array> {
   const { hash, publicKey, keyDetails } = verifier;
   if (digest.length !== DIGEST_BYTES[hash]) {
     throw new InputError('ENTRY_INVALID', `digest: ${keyDetails} takes ${DIGEST_BYTES[hash]} bytes`);
   }
-  if (!isValidDigestSignature(publicKey, hash, digest, signature)) {
+  if (!(await asyncVerifier.isValidDigestSignature(publicKey, hash, digest, signature))) {
     throw new InputError('ENTRY_INVALID', 'signature: it does not verify');
   }
   return serializeHashedRekordV002({ hash, digest, signature, verifier: verifier.verifier, keyDetails });

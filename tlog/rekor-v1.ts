@@ -2,6 +2,7 @@ import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
 import { concat, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
+import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
@@ -21,17 +22,19 @@ export interface RekorV1Options {
   readonly log: Log;
   readonly key: PrivateKey;
   readonly treeId: bigint;
+  readonly verifier: AsyncVerifier;
   readonly onFault: (error: unknown) => void;
 }
 
 /** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
-export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
+export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Options) {
   const logId = keyFingerprint(key.publicKey);
   const search = createSearchIndex(log);
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
-    const { body, searchKeys } = requireProposal(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
+    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES));
+    const { body, searchKeys } = await requireProposal(proposed, verifier);
     const appended = await log.append({ body, extra: concat(...searchKeys) });
     const id = serializeEntryId(treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
@@ -80,7 +83,10 @@ export function createRekorV1({ log, key, treeId, onFault }: RekorV1Options) {
       }
       wanted.push(BigInt(index as number));
     }
-    for (const proposal of proposals) wanted.push(await log.indexOf(leafHash(requireProposal(proposal).body)));
+    for (const proposal of proposals) {
+      const { body } = await requireProposal(proposal, verifier);
+      wanted.push(await log.indexOf(leafHash(body)));
+    }
     const found: Json[] = [];
     for (const index of wanted) {
       const entry = index === undefined ? undefined : await entryAt(index);

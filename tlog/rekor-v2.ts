@@ -1,5 +1,6 @@
 import { serializeBase64 } from '../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
+import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
 import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
 import { createDispatcher, type Route, requireBody } from './http.ts';
@@ -11,6 +12,7 @@ export interface RekorV2Options {
   readonly log: Log;
   /** Untruncated signed-note key hash. */
   readonly logId: Uint8Array;
+  readonly verifier: AsyncVerifier;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -18,9 +20,10 @@ export interface RekorV2Options {
  * Rekor v2's HTTP interface: `POST /api/v2/log/entries`, and checkpoint, tiles and entry bundles at `/` and `/api/v2/`.
  * A duplicate is answered as the first was, with its entry. Answers undefined for other paths.
  */
-export function createRekorV2({ log, logId, onFault }: RekorV2Options) {
+export function createRekorV2({ log, logId, verifier, onFault }: RekorV2Options) {
   async function createEntry(request: Request): Promise<Response> {
-    const body = requireProposalV2(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)));
+    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES));
+    const body = await requireProposalV2(proposed, verifier);
     return jsonResponse(201, transparencyLogEntry(await log.append({ body }), logId));
   }
   const routes: Route[] = [

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
@@ -99,6 +100,7 @@ export async function openTransparencyLog(
       ? undefined
       : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
   const host = hostOf(options.publicUrl);
+  const verifier = createAsyncVerifier();
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
   const open = async (
@@ -119,12 +121,12 @@ export async function openTransparencyLog(
       const treeId = await openTreeId(store, random);
       const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
       await appendFirstEntry(log);
-      fronts.push(createRekorV1({ log, key, treeId, onFault }));
+      fronts.push(createRekorV1({ log, key, treeId, verifier, onFault }));
     }
     if (keys.v2) {
       const key = keys.v2;
       const log = await open('v2', createNoteSigner(host, host, key));
-      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), onFault }));
+      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;

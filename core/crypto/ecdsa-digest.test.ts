@@ -1,16 +1,15 @@
 import { describe, expect, test } from 'bun:test';
-import { p256, p384, p521 } from '@noble/curves/nist.js';
-import { bitString, integer, oid, sequence } from '../asn1/der.ts';
+import { verify } from 'node:crypto';
+import { integer, sequence } from '../asn1/der.ts';
 import { concat, parseHex } from '../bytes/bytes.ts';
 import { CURVES, type CurveKind } from './curves.ts';
-import { SHIFTED_HASH, SHIFTED_MESSAGE, shiftKey } from './ecdsa-digest.ts';
+import { type DigestCheck, SHIFTED_HASH, SHIFTED_MESSAGES, type ShiftedCheck, shiftKeys } from './ecdsa-digest.ts';
 import { parseEcdsaSignature } from './ecdsa-signature.ts';
 import { DIGEST_BYTES, digest, type HashName } from './hash.ts';
 import { generateKey, sign } from './private-key.ts';
-import { type EcdsaKey, parsePublicKey } from './public-key.ts';
+import { craft, derSignature, FLAWS, messageNumber, seeded } from './testing.ts';
 import { isValidDigestSignature, isValidSignature } from './verify.ts';
 
-const NOBLE = { p256, p384, p521 };
 const KINDS: readonly [CurveKind, HashName][] = [
   ['p256', 'sha256'],
   ['p384', 'sha384'],
@@ -18,72 +17,55 @@ const KINDS: readonly [CurveKind, HashName][] = [
 ];
 const HASHES = Object.keys(DIGEST_BYTES) as HashName[];
 
-/** A generator of bytes with a seed (xorshift32), so that a failure can be repeated. */
-function seeded(seed: number): (bytes: number) => Uint8Array {
-  let state = seed;
-  return (bytes) =>
-    Uint8Array.from({ length: bytes }, () => {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      return state & 0xff;
-    });
-}
-
-const toNumber = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
-const toBytes = (number: bigint, length: number): Uint8Array => parseHex(number.toString(16).padStart(2 * length, '0'));
-const derSignature = (r: bigint, s: bigint): Uint8Array => sequence(integer(r), integer(s));
-
-function publicKeyOf(kind: CurveKind, scalar: bigint): EcdsaKey {
-  const point = NOBLE[kind].Point.BASE.multiply(scalar).toBytes(false);
-  const spki = sequence(sequence(oid('1.2.840.10045.2.1'), oid(CURVES[kind].oid)), bitString(point));
-  return parsePublicKey(spki) as EcdsaKey;
-}
-
-const Z0 = toNumber(digest(SHIFTED_HASH, SHIFTED_MESSAGE));
-
-/**
- * A valid signature over a digest of number z by a key d for which t = (z - z0)/r is just what the sender wants: r is that of
- * the nonce k, and d may be chosen after it. s = (z + r·d)/k as always.
- */
-function craft(kind: CurveKind, hash: HashName, seed: number, choose: 'zero' | 'equal' | 'opposite') {
-  const { n } = CURVES[kind];
-  const { Fn, BASE } = NOBLE[kind].Point;
-  const random = seeded(seed);
-  const k = Fn.create(toNumber(random(CURVES[kind].bytes)));
-  const r = BASE.multiply(k).toAffine().x % n;
-  const z = choose === 'zero' ? Z0 : toNumber(random(DIGEST_BYTES[hash])) % n;
-  const t = Fn.div(Fn.create(z - Z0), r);
-  const d = choose === 'zero' ? 7n : choose === 'equal' ? t : Fn.neg(t);
-  const s = Fn.div(Fn.create(z + r * d), k);
-  return { key: publicKeyOf(kind, d), digest: toBytes(z, DIGEST_BYTES[hash]), r, s };
-}
-
-describe('a digest and key chosen by the sender so that', () => {
-  const points = [
-    ['t = 0', 'zero'],
-    ['t·G = Q', 'equal'],
-    ['t·G = -Q', 'opposite'],
-  ] as const;
-  for (const [kind, hash] of KINDS) {
-    for (const [name, choose] of points) {
-      test(`${name} on ${kind} is exceptional and judged rightly`, () => {
-        const { key, digest, r, s } = craft(kind, hash, 0x5eed, choose);
-        expect(shiftKey(key, digest, { r, s })).toBe('exceptional');
-        expect(isValidDigestSignature(key, hash, digest, derSignature(r, s))).toBe(true);
-        const { n } = CURVES[kind];
-        expect(isValidDigestSignature(key, hash, digest, derSignature(r, n - s))).toBe(true);
-        expect(isValidDigestSignature(key, hash, digest, derSignature(r, (s % (n - 1n)) + 1n))).toBe(false);
-      });
-    }
-    test(`a point beside the exceptional one on ${kind} is shifted`, () => {
-      const { key, digest, r, s } = craft(kind, hash, 0x5eed, 'equal');
-      const beside = digest.slice();
-      beside[beside.length - 1] = (beside[beside.length - 1] as number) ^ 1;
-      expect(shiftKey(key, beside, { r, s })).not.toBe('exceptional');
-      expect(isValidDigestSignature(key, hash, beside, derSignature(r, s))).toBe(false);
+describe('the messages of the shift', () => {
+  for (const [kind] of KINDS) {
+    test(`have different numbers on ${kind}, so that one of four always serves`, () => {
+      const { n } = CURVES[kind];
+      expect(new Set(SHIFTED_MESSAGES.map((_, i) => messageNumber(i) % n)).size).toBe(4);
     });
   }
+});
+
+describe('a digest and key chosen by the sender so that', () => {
+  for (const [kind, hash] of KINDS) {
+    for (const [name, flaw] of Object.entries(FLAWS)) {
+      const crafted = craft(kind, hash, 0x5eed, flaw);
+      const { key, digest, signature } = crafted;
+      const { n } = CURVES[kind];
+      const isValid = (s: bigint): boolean => isValidDigestSignature(key, hash, digest, derSignature(signature.r, s));
+
+      test(`${name} on ${kind} is shifted by another message and judged rightly`, () => {
+        const [shifted] = shiftKeys(kind, [crafted]);
+        expect(shifted?.message).toBe(SHIFTED_MESSAGES[flaw === 'both' ? 2 : 1] as Uint8Array);
+        expect(isValid(signature.s)).toBe(true);
+        expect(isValid(n - signature.s)).toBe(true);
+        expect(isValid((signature.s % (n - 1n)) + 1n)).toBe(false);
+      });
+
+      test(`${name} on ${kind} spoils nothing in a batch of good ones`, () => {
+        const good = (seed: number): DigestCheck => craft(kind, hash, seed, 'none');
+        const wrong = { ...crafted, digest: good(4).digest };
+        const batch = [good(1), crafted, good(2), good(3), crafted, wrong, good(4)];
+        const shifted = shiftKeys(kind, batch);
+        const verdicts = batch.map(({ signature: { r, s } }, i) => {
+          const { key: shiftedKey, message } = shifted[i] as ShiftedCheck;
+          return verify(SHIFTED_HASH, message, shiftedKey, derSignature(r, s));
+        });
+        expect(verdicts).toEqual([true, true, true, true, true, false, true]);
+      });
+    }
+
+    test(`a digest beside the exceptional one on ${kind} is shifted by the first message`, () => {
+      const { key, digest, signature } = craft(kind, hash, 0x5eed, 'equal');
+      const beside = flip(digest, 8 * digest.length - 1);
+      expect(shiftKeys(kind, [{ key, digest: beside, signature }])[0]?.message).toBe(SHIFTED_MESSAGES[0] as Uint8Array);
+      expect(isValidDigestSignature(key, hash, beside, derSignature(signature.r, signature.s))).toBe(false);
+    });
+  }
+
+  test('no check at all is no error', () => {
+    expect(shiftKeys('p256', [])).toEqual([]);
+  });
 });
 
 describe('ECDSA over a digest', () => {

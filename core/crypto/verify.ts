@@ -11,14 +11,17 @@ import { isValidRsaDigestSignature } from './rsa-digest.ts';
  * takes no `hash`. False for every other byte string; nothing is thrown over a signature.
  */
 export function isValidSignature(key: PublicKey, hash: HashName, message: Uint8Array, signature: Uint8Array): boolean {
-  if (isEcdsaKey(key)) {
-    return parseEcdsaSignature(key.kind, signature) !== undefined && verify(hash, message, key.native, signature);
-  }
-  if (key.kind === 'rsa') {
-    return signature.length === Math.ceil(key.bits / 8) && verify(hash, message, key.native, signature);
-  }
-  return signature.length === 64 && verify(null, message, key.native, signature);
+  return isWellFormedSignature(key, signature) && verify(nativeHash(key, hash), message, key.native, signature);
 }
+
+/** Whether the signature has a form that `key` can make. The native verification is asked only then, for it is less strict. */
+export function isWellFormedSignature(key: PublicKey, signature: Uint8Array): boolean {
+  if (isEcdsaKey(key)) return parseEcdsaSignature(key.kind, signature) !== undefined;
+  return signature.length === (key.kind === 'rsa' ? Math.ceil(key.bits / 8) : 64);
+}
+
+/** What node:crypto is told: pure Ed25519 takes no hash. */
+export const nativeHash = (key: PublicKey, hash: HashName): HashName | null => (key.kind === 'ed25519' ? null : hash);
 
 /**
  * The same with the message's digest in place of the message. For Ed25519 this is Ed25519ph over SHA-512 (RFC 8032 §5.1), a

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseHex } from '../bytes/bytes.ts';
 import { sharedPath } from '../bytes/shared-data.ts';
 import { HallmarkError } from '../errors.ts';
+import { createAsyncVerifier } from './async-verifier.ts';
 import { digest, type HashName } from './hash.ts';
 import { type PublicKey, parsePublicKey } from './public-key.ts';
 import { isValidDigestSignature, isValidSignature } from './verify.ts';
@@ -44,15 +45,16 @@ function outcome(
 describe('Wycheproof', () => {
   for (const [file, expected] of Object.entries(FILES)) {
     const path = sharedPath(`corpus/wycheproof/${file}`);
-    test.skipIf(path === undefined)(file, () => {
+    test.skipIf(path === undefined)(file, async () => {
       const { testGroups } = JSON.parse(readFileSync(path as string, 'utf8')) as { testGroups: Group[] };
-      expect(run(testGroups)).toEqual(expected);
+      expect(await run(testGroups)).toEqual(expected);
     });
   }
 });
 
-function run(groups: readonly Group[]): Outcome {
+async function run(groups: readonly Group[]): Promise<Outcome> {
   const seen = outcome(0, 0);
+  const verifier = createAsyncVerifier();
   for (const group of groups) {
     const key = parseOrCode(parseHex(group.publicKeyDer));
     if (typeof key === 'string') {
@@ -68,6 +70,13 @@ function run(groups: readonly Group[]): Outcome {
       else seen[result]++;
       // Pure Ed25519 signs no digest; every other signature must be judged alike from the digest.
       const fromDigest = isValidDigestSignature(key, hash, digest(hash, message), signature);
+      const asynchronous = await Promise.all([
+        verifier.isValidSignature(key, hash, message, signature),
+        verifier.isValidDigestSignature(key, hash, digest(hash, message), signature),
+      ]);
+      if (asynchronous[0] !== accepted || asynchronous[1] !== fromDigest) {
+        throw new Error(`test ${tcId}: asynchronously ${asynchronous}`);
+      }
       if (fromDigest !== (key.kind !== 'ed25519' && accepted)) throw new Error(`test ${tcId}: digest: ${fromDigest}`);
     }
   }
