@@ -84,6 +84,8 @@ export const MAX_FORM_BYTES = 16 * 1024;
 export const MAX_TIMESTAMP_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a request to the transparency log: an envelope of GitHub's largest attestation in base64 inside a JSON string. */
 export const MAX_LOG_REQUEST_BYTES = 24 * 1024 * 1024;
+/** Members and elements of such a request: ten envelopes with ten signatures each, and room for what is ignored. */
+export const MAX_LOG_REQUEST_MEMBERS = 1_000;
 /** Bytes of a canonicalized body in a tiles log: the entry bundle's length prefix is a uint16 (C2SP tlog-tiles). */
 export const MAX_TILE_ENTRY_BYTES = 65_535;
 
@@ -137,6 +139,14 @@ export const MAX_INDEX_RESULTS = 10_000;
 export const MAX_RETRIEVE_ENTRIES = 10;
 /** Entries in one answer of the CT log's get-entries. */
 export const MAX_CT_ENTRIES = 256;
+/** Search keys that are kept of one entry, 32 bytes each: two for each of MAX_STATEMENT_SUBJECTS. */
+export const MAX_ENTRY_SEARCH_KEYS = 2048;
+/** Bytes of an attestation that is kept beside its entry: the reference v1 server's default. */
+export const MAX_ATTESTATION_BYTES = 100 * 1024;
+/** Bytes of a canonicalized body in a v1 log: an envelope with MAX_LOGGED_SIGNATURES certificates, five times Fulcio's. */
+export const MAX_V1_ENTRY_BYTES = 256 * 1024;
+/** Bytes of a timestamp that is logged: the reference v1 server's cap. */
+export const MAX_LOGGED_TIMESTAMP_BYTES = 10 * 1024;
 /** Signatures, and verifiers, of one envelope that is logged: each costs a verification. Real ones have one. */
 export const MAX_LOGGED_SIGNATURES = 10;
 /** New TUF roots followed in one update: the reference client's cap. Public-good has had 15 in five years. */

@@ -21,6 +21,11 @@ export interface Route {
   readonly answer: (request: Request, url: URL, groups: readonly string[], peer: Peer) => Promise<Response> | Response;
 }
 
+interface Match {
+  readonly route: Route;
+  readonly groups: readonly string[];
+}
+
 /** How a front end words its errors. */
 export type ErrorAnswer = (status: number, message: string, headers: Readonly<Record<string, string>>) => Response;
 
@@ -34,28 +39,47 @@ export function createDispatcher(
   onFault: (error: unknown) => void,
 ): (request: Request, url: URL, peer: Peer) => Promise<Response> | undefined {
   return (request, url, peer) => {
-    const known = routes.flatMap((route) => {
+    const known = routes.flatMap((route): Match[] => {
       const match = route.path.exec(url.pathname);
       return match ? [{ route, groups: match.slice(1) }] : [];
     });
     const [first] = known;
     if (!first) return undefined;
     peer.matched?.(first.route.name);
+    return withOrigin(request, () => answerKnown(request, url, peer, known));
+  };
+
+  async function answerKnown(request: Request, url: URL, peer: Peer, known: readonly Match[]): Promise<Response> {
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const found = known.find(({ route }) => route.method === method);
     if (!found) {
       const allow = known.map(({ route }) => route.method).join(', ');
-      return Promise.resolve(errorAnswer(405, 'method not allowed', { Allow: allow }));
+      return errorAnswer(405, 'method not allowed', { Allow: allow });
     }
     peer.matched?.(found.route.name);
     return answer(request, url, found, peer, errorAnswer, onFault);
-  };
+  }
 }
+
+/** A log is public: pages of any origin may read and write it, without credentials (Fetch standard, CORS protocol). */
+async function withOrigin(request: Request, respond: () => Promise<Response>): Promise<Response> {
+  const isPreflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method');
+  const response = isPreflight ? new Response(null, { status: 204, headers: PREFLIGHT }) : await respond();
+  response.headers.set('Access-Control-Allow-Origin', '*');
+  response.headers.set('Access-Control-Expose-Headers', 'ETag, Location');
+  return response;
+}
+
+const PREFLIGHT = {
+  'Access-Control-Allow-Methods': 'GET, HEAD, POST',
+  'Access-Control-Allow-Headers': 'Accept, Content-Type, X-Requested-With',
+  'Access-Control-Max-Age': '86400',
+};
 
 async function answer(
   request: Request,
   url: URL,
-  { route, groups }: { route: Route; groups: readonly string[] },
+  { route, groups }: Match,
   peer: Peer,
   errorAnswer: ErrorAnswer,
   onFault: (error: unknown) => void,

@@ -1,27 +1,26 @@
-import { serializeDsseV001, serializeHashedRekordV001 } from '../core/bundle/entry.ts';
-import type { NamedDigest } from '../core/bundle/entry-fields.ts';
-import { parseBase64, parseHex, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
+import { serializeEntryBody, serializeHashedRekordV001 } from '../core/bundle/entry.ts';
+import { equal, parseHex, serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { DIGEST_BYTES, type HashName, sha256 } from '../core/crypto/hash.ts';
-import { parseEnvelope } from '../core/dsse/envelope.ts';
 import { InputError } from '../core/errors.ts';
-import { MAX_LOGGED_SIGNATURES } from '../core/limits.ts';
-import { requireEnvelopeSignatures } from './envelope-signatures.ts';
+import { MAX_V1_ENTRY_BYTES } from '../core/limits.ts';
+import type { EntryExtra } from './entry-extra.ts';
+import { createMessageVerifier } from './envelope-signatures.ts';
+import { requireDsse, requireIntotoV001, requireIntotoV002 } from './proposal-envelope.ts';
+import { requireRfc3161 } from './proposal-timestamp.ts';
 import { digestSearchKey, verifierSearchKeys } from './search-keys.ts';
-import { statementSearchKeys } from './statement-keys.ts';
 import { parseVerifierPem } from './verifier-key.ts';
 
-/** A proposal whose signatures were verified: the canonical body to log, and the keys under which to find it. */
-export interface Proposal {
+/** A proposal whose signatures were verified: the canonical body to log, and what is kept beside it. */
+export interface Proposal extends EntryExtra {
   readonly body: Uint8Array;
-  readonly searchKeys: readonly Uint8Array[];
 }
 
 /**
  * Accepts an entry proposed to Rekor v1: its shape is known, every signature verifies. As in the reference, members that
- * are not known are ignored. Errors: ENTRY_INVALID, those of keys, certificates and envelopes, OVERLOADED.
+ * are not known are ignored. Errors: ENTRY_INVALID, those of keys, certificates, envelopes and timestamps, OVERLOADED.
  */
 export async function requireProposal(json: Json, verifier: AsyncVerifier): Promise<Proposal> {
   const fields = new Fields(json, '', 'ENTRY_INVALID');
@@ -32,26 +31,29 @@ export async function requireProposal(json: Json, verifier: AsyncVerifier): Prom
     const known = Object.keys(PROPOSALS).join(', ');
     throw new InputError('ENTRY_INVALID', `entry kind ${show(kind)} ${show(version)} is not accepted, only ${known}`);
   }
-  return require(fields.object('spec'), verifier);
+  const proposal = await require(fields.object('spec'), verifier);
+  if (proposal.body.length > MAX_V1_ENTRY_BYTES) {
+    const message = `the entry has ${proposal.body.length} bytes, at most ${MAX_V1_ENTRY_BYTES} can be logged`;
+    throw new InputError('ENTRY_INVALID', message);
+  }
+  return proposal;
 }
 
 const PROPOSALS: Readonly<Record<string, (spec: Fields, verifier: AsyncVerifier) => Promise<Proposal>>> = {
   __proto__: null as never,
   'hashedrekord 0.0.1': requireHashedRekord,
   'dsse 0.0.1': requireDsse,
+  'intoto 0.0.1': requireIntotoV001,
+  'intoto 0.0.2': requireIntotoV002,
+  'rekord 0.0.1': requireRekord,
+  'rfc3161 0.0.1': requireRfc3161,
 };
 
 async function requireHashedRekord(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
   const signatureFields = spec.object('signature');
   const signature = signatureFields.bytes('content');
   const verifier = parseVerifierPem(signatureFields.object('publicKey').bytes('content'));
-  const hashFields = spec.object('data').object('hash');
-  const hash = hashFields.string('algorithm');
-  if (!isHashName(hash)) throw hashFields.fail('algorithm', 'expected sha256, sha384 or sha512');
-  const value = hashFields.string('value').toLowerCase();
-  if (value.length !== 2 * DIGEST_BYTES[hash])
-    throw hashFields.fail('value', `expected a ${hash} digest in hexadecimal`);
-  const digest = parseHex(value);
+  const { hash, digest } = parseProposedHash(spec.object('data').object('hash'));
   if (verifier.publicKey.kind === 'ed25519' && hash !== 'sha512') {
     throw signatureFields.fail('content', 'Ed25519 signs a digest only as Ed25519ph, over sha512');
   }
@@ -60,35 +62,56 @@ async function requireHashedRekord(spec: Fields, asyncVerifier: AsyncVerifier): 
   }
   return {
     body: serializeHashedRekordV001({ hash, digest, signature, publicKeyPem: verifier.pem }),
-    searchKeys: [digestSearchKey(hash, value), ...verifierSearchKeys(verifier)],
+    searchKeys: [digestSearchKey(hash, serializeHex(digest)), ...verifierSearchKeys(verifier)],
+    attestation: undefined,
   };
 }
 
-async function requireDsse(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
-  const content = spec.object('proposedContent');
-  const envelopeText = content.string('envelope');
-  const envelope = parseEnvelope(envelopeText, 'ignored');
-  const verifiers = content.array('verifiers', MAX_LOGGED_SIGNATURES).map((item) => {
-    if (typeof item !== 'string') throw content.fail('verifiers', 'expected strings');
-    return parseVerifierPem(parseBase64(item));
-  });
-  const signatures = await requireEnvelopeSignatures(envelope, verifiers, asyncVerifier);
-  const envelopeHash: NamedDigest = { hash: 'sha256', digest: sha256(serializeUtf8(envelopeText)) };
-  const payloadHash: NamedDigest = { hash: 'sha256', digest: sha256(envelope.payload) };
+/** rekord 0.0.1: the artifact comes along and is forgotten. Of the formats of keys, x509 alone. */
+async function requireRekord(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
+  const signatureFields = spec.object('signature');
+  const format = signatureFields.string('format');
+  if (format !== 'x509') {
+    throw signatureFields.fail(
+      'format',
+      `${show(format)} is not accepted here, only x509: a PEM public key or certificate`,
+    );
+  }
+  const signature = signatureFields.bytes('content');
+  const verifier = parseVerifierPem(signatureFields.object('publicKey').bytes('content'));
+  const data = spec.object('data');
+  const content = data.bytes('content');
+  const digest = sha256(content);
+  const announced = data.optionalObject('hash');
+  if (announced && !isDigest(parseProposedHash(announced), digest)) throw data.fail('hash', 'not that of the content');
+  if (!(await createMessageVerifier(content, asyncVerifier)(verifier, signature))) {
+    throw signatureFields.fail('content', 'the signature does not verify');
+  }
   return {
-    body: serializeDsseV001({
-      envelopeHash,
-      payloadHash,
-      signatures: signatures.map(({ signature, verifier }) => ({ signature, verifierPem: verifier.pem })),
+    body: serializeEntryBody({
+      kind: 'rekord',
+      version: '0.0.1',
+      hash: 'sha256',
+      digest,
+      signature,
+      publicKeyPem: verifier.pem,
     }),
-    searchKeys: [
-      digestSearchKey('sha256', serializeHex(envelopeHash.digest)),
-      digestSearchKey('sha256', serializeHex(payloadHash.digest)),
-      ...verifiers.flatMap(verifierSearchKeys),
-      ...statementSearchKeys(envelope),
-    ],
+    searchKeys: [digestSearchKey('sha256', serializeHex(digest)), ...verifierSearchKeys(verifier)],
+    attestation: undefined,
   };
 }
+
+/** `{"algorithm", "value"}` as clients send it, in digits of either case. */
+function parseProposedHash(fields: Fields): { hash: HashName; digest: Uint8Array } {
+  const hash = fields.string('algorithm');
+  if (!isHashName(hash)) throw fields.fail('algorithm', 'expected sha256, sha384 or sha512');
+  const value = fields.string('value').toLowerCase();
+  if (value.length !== 2 * DIGEST_BYTES[hash]) throw fields.fail('value', `expected a ${hash} digest in hexadecimal`);
+  return { hash, digest: parseHex(value) };
+}
+
+const isDigest = (announced: { hash: HashName; digest: Uint8Array }, digest: Uint8Array): boolean =>
+  announced.hash === 'sha256' && equal(announced.digest, digest);
 
 function isHashName(name: string): name is HashName {
   return Object.hasOwn(DIGEST_BYTES, name);

@@ -317,10 +317,11 @@ describe('reading', () => {
     expect(found.map(({ entry }) => entry.logIndex)).toEqual([1, 2, 1]);
     const absent = await log.post(`${POST}/retrieve`, { entryUUIDs: null, logIndexes: [99], entries: null });
     expect([absent.status, await absent.json()]).toEqual([200, []]);
+    const nothing = await log.post(`${POST}/retrieve`, {});
+    expect([nothing.status, await nothing.json()]).toEqual([200, []]);
   });
 
   test.each([
-    ['nothing', {}],
     ['more than ten', { logIndexes: Array.from({ length: 11 }, (_, i) => i) }],
     ['an index that is no integer', { logIndexes: [1.5] }],
     ['an index below zero', { logIndexes: [-1] }],
@@ -366,6 +367,46 @@ describe('reading', () => {
   ])('refuses the proof %s with %d', async (query, status) => {
     const log = await openTestLog();
     expect((await log.get(`/api/v1/log/proof${query}`)).status).toBe(status);
+  });
+});
+
+describe('a request made to be costly', () => {
+  test.each([
+    ['a thousand members', `{"kind":"hashedrekord","apiVersion":"0.0.1","x":[${'0,'.repeat(1000)}0]}`],
+    ['a deep document', '['.repeat(200)],
+    ['an envelope with a thousand members', JSON.stringify(dsse(`{"x":[${'0,'.repeat(1000)}0]}`, []))],
+  ])('is refused: %s', async (_, body) => {
+    const log = await openTestLog();
+    expect((await log.post(POST, body)).status).toBe(400);
+  });
+});
+
+describe('every answer', () => {
+  test('of reading is for no cache', async () => {
+    const log = await openTestLog();
+    for (const path of ['/api/v1/log', '/api/v1/log/publicKey', `${POST}?logIndex=0`, `${POST}?logIndex=9`]) {
+      expect((await log.get(path)).headers.get('cache-control')).toContain('no-store');
+    }
+  });
+
+  test('may be read by a page of any origin, a refusal too', async () => {
+    const log = await openTestLog();
+    for (const path of ['/api/v1/log', '/checkpoint', '/api/v1/log/proof', '/ct/v1/get-sth', '/ping']) {
+      const { headers } = await log.get(path);
+      expect(headers.get('access-control-allow-origin')).toBe('*');
+      expect(headers.get('access-control-allow-credentials')).toBeNull();
+    }
+    const preflight = await log.get(POST, 'OPTIONS', { 'Access-Control-Request-Method': 'POST' });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-methods')).toBe('GET, HEAD, POST');
+    expect((await log.get(POST, 'OPTIONS')).status).toBe(405);
+  });
+
+  test('to ping is a dot, and nothing to HEAD but the headers', async () => {
+    const log = await openTestLog();
+    expect(await (await log.get('/ping')).text()).toBe('.');
+    const head = await log.get('/api/v1/log', 'HEAD');
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'application/json']);
   });
 });
 

@@ -1,14 +1,22 @@
+import { dialectOf, parseEntryBody } from '../core/bundle/entry.ts';
 import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
-import { concat, parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
+import { parseDecimal, serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
-import { type Json, parseJson } from '../core/bytes/json.ts';
+import { canonicalizeJson, type Json, parseJson } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
-import { MAX_LOG_REQUEST_BYTES, MAX_LOG_SIZE, MAX_LOOKUP_REQUEST_BYTES, MAX_RETRIEVE_ENTRIES } from '../core/limits.ts';
+import {
+  MAX_LOG_REQUEST_BYTES,
+  MAX_LOG_REQUEST_MEMBERS,
+  MAX_LOG_SIZE,
+  MAX_LOOKUP_REQUEST_BYTES,
+  MAX_RETRIEVE_ENTRIES,
+} from '../core/limits.ts';
 import { leafHash } from '../core/merkle/tree.ts';
+import { parseEntryExtra, serializeEntryExtra } from './entry-extra.ts';
 import { parseEntryId, serializeEntryId } from './entry-id.ts';
 import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
@@ -33,9 +41,10 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
-    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES));
-    const { body, searchKeys } = await requireProposal(proposed, verifier);
-    const appended = await log.append({ body, extra: concat(...searchKeys) });
+    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
+    const proposal = await requireProposal(proposed, verifier);
+    const { body } = proposal;
+    const appended = await log.append({ body, extra: serializeEntryExtra(proposal) });
     const id = serializeEntryId(treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
     if (appended.duplicate) {
@@ -62,15 +71,18 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
     return found ? jsonResponse(200, found) : notFound();
   }
 
-  /** POST /api/v1/log/entries/retrieve: what is not found is left out. */
+  /** POST /api/v1/log/entries/retrieve: what is not found is left out. An entry is a proposal, or the body as it is logged. */
   async function retrieveEntries(request: Request): Promise<Response> {
-    const fields = new Fields(parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES)), '', 'FIELD_INVALID');
+    const fields = new Fields(
+      parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS),
+      '',
+      'FIELD_INVALID',
+    );
     const ids = fields.array('entryUUIDs', Number.MAX_SAFE_INTEGER);
     const indexes = fields.array('logIndexes', Number.MAX_SAFE_INTEGER);
-    const proposals = fields.array('entries', Number.MAX_SAFE_INTEGER);
-    const asked = ids.length + indexes.length + proposals.length;
-    if (asked === 0 || asked > MAX_RETRIEVE_ENTRIES) {
-      throw new Refusal(422, `1 to ${MAX_RETRIEVE_ENTRIES} entries can be asked for at once`);
+    const entries = fields.array('entries', Number.MAX_SAFE_INTEGER);
+    if (ids.length + indexes.length + entries.length > MAX_RETRIEVE_ENTRIES) {
+      throw new Refusal(422, `more than max allowed ${MAX_RETRIEVE_ENTRIES} entries in request`);
     }
     const wanted: (bigint | undefined)[] = [];
     for (const id of ids) {
@@ -83,9 +95,8 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
       }
       wanted.push(BigInt(index as number));
     }
-    for (const proposal of proposals) {
-      const { body } = await requireProposal(proposal, verifier);
-      wanted.push(await log.indexOf(leafHash(body)));
+    for (const entry of entries) {
+      wanted.push(await log.indexOf(leafHash(await bodyOf(entry))));
     }
     const found: Json[] = [];
     for (const index of wanted) {
@@ -133,13 +144,24 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
 
   /** POST /api/v1/index/retrieve */
   async function retrieveIndex(request: Request): Promise<Response> {
-    const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES));
+    const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
     const ids: string[] = [];
     for (const index of await searchIndex(search, query)) {
       const entry = await log.entry(index);
       if (entry) ids.push(serializeEntryId(treeId, leafHash(entry.body)));
     }
     return jsonResponse(200, ids);
+  }
+
+  /** The canonical body of a proposal; or the JSON itself where it is one, for nothing needs to verify that is not logged. */
+  async function bodyOf(entry: Json): Promise<Uint8Array> {
+    try {
+      return (await requireProposal(entry, verifier)).body;
+    } catch (error) {
+      const logged = error instanceof InputError ? loggedBody(entry) : undefined;
+      if (logged === undefined) throw error;
+      return logged;
+    }
   }
 
   async function indexOfId(text: string): Promise<bigint | undefined> {
@@ -151,15 +173,23 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
 
   async function entryAt(index: bigint): Promise<Json | undefined> {
     const leaf = await log.entry(index);
-    return leaf ? logEntry(index, leaf, await log.proveInclusion(index)) : undefined;
+    if (!leaf) return undefined;
+    const { attestation } = parseEntryExtra(leaf.extra);
+    return logEntry(index, leaf, await log.proveInclusion(index), attestation);
   }
 
   /** One LogEntry: an object with the entry's ID as its only member. */
-  function logEntry(index: bigint, { body, time }: Pick<Leaf, 'body' | 'time'>, proof: InclusionProof): Json {
+  function logEntry(
+    index: bigint,
+    { body, time }: Pick<Leaf, 'body' | 'time'>,
+    proof: InclusionProof,
+    attestation?: Uint8Array,
+  ): Json {
     const integratedTime = BigInt(Math.floor(time.getTime() / 1000));
     const promise = sign(key, signedEntryTimestampPayload({ body, integratedTime, logId, logIndex: index }));
     return {
       [serializeEntryId(treeId, leafHash(body))]: {
+        ...(attestation ? { attestation: { data: serializeBase64(attestation) } } : {}),
         body: serializeBase64(body),
         integratedTime: jsonInteger(integratedTime),
         logID: serializeHex(logId),
@@ -217,13 +247,40 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
       answer: (_, url) => getConsistencyProof(url),
     },
     { method: 'POST', name: '/api/v1/index/retrieve', path: /^\/api\/v1\/index\/retrieve$/, answer: retrieveIndex },
-    { method: 'GET', name: '/ping', path: /^\/ping$/, answer: () => new Response(null, { status: 200 }) },
+    {
+      method: 'GET',
+      name: '/ping',
+      path: /^\/ping$/,
+      answer: () => new Response('.', { headers: { 'Content-Type': 'text/plain' } }),
+    },
   ];
   return createDispatcher(
-    routes,
+    routes.map(uncached),
     (status, message, headers) => jsonResponse(status, { code: status, message }, headers),
     onFault,
   );
+}
+
+/** Answers of a v1 log change with its growth, an entry's with its proof: none is for a cache (as the reference says). */
+function uncached(route: Route): Route {
+  return {
+    ...route,
+    answer: async (...asked) => {
+      const response = await route.answer(...asked);
+      response.headers.set('Cache-Control', 'no-cache, no-store, must-revalidate');
+      return response;
+    },
+  };
+}
+
+function loggedBody(entry: Json): Uint8Array | undefined {
+  const body = serializeUtf8(canonicalizeJson(entry));
+  try {
+    return dialectOf(parseEntryBody(body)) === 1 ? body : undefined;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }
 
 /** The reference answers an absent entry without a body. */

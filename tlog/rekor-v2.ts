@@ -2,7 +2,7 @@ import { serializeBase64 } from '../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
-import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
+import { MAX_LOG_REQUEST_BYTES, MAX_LOG_REQUEST_MEMBERS } from '../core/limits.ts';
 import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
 import { requireProposalV2 } from './proposal-v2.ts';
@@ -22,7 +22,7 @@ export interface RekorV2Options {
  */
 export function createRekorV2({ log, logId, verifier, onFault }: RekorV2Options) {
   async function createEntry(request: Request): Promise<Response> {
-    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES));
+    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
     const body = await requireProposalV2(proposed, verifier);
     return jsonResponse(201, transparencyLogEntry(await log.append({ body }), logId));
   }

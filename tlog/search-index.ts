@@ -1,8 +1,7 @@
 import { serializeHex } from '../core/bytes/bytes.ts';
+import { parseEntryExtra } from './entry-extra.ts';
 import type { LogReader } from './log-reader.ts';
 
-/** Bytes of a search key (search-keys.ts). */
-const KEY_BYTES = 32;
 /** Entries that are read from the log at once. */
 const READ_ENTRIES = 256n;
 
@@ -12,7 +11,7 @@ export interface SearchIndex {
   search(key: Uint8Array, limit: number): Promise<bigint[]>;
 }
 
-/** An index in memory over the keys that lie end to end in each entry's `extra`; a search first takes in what is new. */
+/** An index in memory over the search keys in each entry's `extra`; a search first takes in what is new. */
 export function createSearchIndex(log: LogReader): SearchIndex {
   const found = new Map<string, bigint[]>();
   let taken = 0n;
@@ -23,10 +22,7 @@ export function createSearchIndex(log: LogReader): SearchIndex {
       const entries = await log.entries(taken, taken + READ_ENTRIES);
       if (entries.length === 0) return;
       for (const { extra } of entries) {
-        const keys = new Set<string>();
-        for (let at = 0; extra && at < extra.length; at += KEY_BYTES) {
-          keys.add(serializeHex(extra.subarray(at, at + KEY_BYTES)));
-        }
+        const keys = new Set(parseEntryExtra(extra).searchKeys.map(serializeHex));
         for (const key of keys) found.set(key, [...(found.get(key) ?? []), taken]);
         taken++;
       }

@@ -16,6 +16,10 @@ export const digestSearchKey = (algorithm: string, value: string): Uint8Array =>
 export const verifierSearchKey = (verifier: VerifierKey): Uint8Array =>
   searchKey('key', serializeHex(sha256(serializeUtf8(verifier.pem))));
 
+/** The digest under which the reference finds the key of an envelope: as if it were an artifact's. */
+export const verifierDigestSearchKey = (verifier: VerifierKey): Uint8Array =>
+  digestSearchKey('sha256', serializeHex(sha256(serializeUtf8(verifier.pem))));
+
 /** The key of an identity: email address or URI of a certificate. */
 export const subjectSearchKey = (subject: string): Uint8Array => searchKey('subject', subject);
 

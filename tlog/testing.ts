@@ -17,7 +17,7 @@ export const LOG_KEYS = { v1: generateKey('p256'), v2: generateKey('ed25519'), c
 export interface TestLog extends TransparencyLog {
   readonly store: FaultyStore;
   readonly faults: unknown[];
-  readonly get: (path: string, method?: string) => Promise<Response>;
+  readonly get: (path: string, method?: string, headers?: Record<string, string>) => Promise<Response>;
   readonly post: (path: string, body: Json | Uint8Array | string) => Promise<Response>;
 }
 
@@ -46,7 +46,7 @@ export async function openTestLog(
     ...log,
     store,
     faults,
-    get: (path, method = 'GET') => ask(path, { method }),
+    get: (path, method = 'GET', headers = {}) => ask(path, { method, headers }),
     post: (path, body) =>
       ask(path, {
         method: 'POST',

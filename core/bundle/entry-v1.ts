@@ -45,6 +45,22 @@ export interface IntotoV002 {
   }[];
 }
 
+/** A signature over an artifact that was sent along, by a key or certificate of X.509; the artifact itself is not stored. */
+export interface RekordV001 extends NamedDigest {
+  readonly kind: 'rekord';
+  readonly version: '0.0.1';
+  readonly hash: 'sha256';
+  readonly signature: Uint8Array;
+  readonly publicKeyPem: string;
+}
+
+/** A signed timestamp: the DER of a TimeStampResp. */
+export interface Rfc3161V001 {
+  readonly kind: 'rfc3161';
+  readonly version: '0.0.1';
+  readonly timestamp: Uint8Array;
+}
+
 const hashJson = ({ hash, digest }: NamedDigest): Json => ({ algorithm: hash, value: serializeHex(digest) });
 const textJson = (text: string): string => serializeBase64(serializeUtf8(text));
 
@@ -139,6 +155,39 @@ export const intotoV002Json = (body: IntotoV002): Json => ({
     payloadHash: hashJson(body.payloadHash),
   },
 });
+
+export function parseRekordV001(spec: Fields): RekordV001 {
+  const signature = spec.object('signature');
+  if (signature.string('format') !== 'x509') throw signature.fail('format', 'expected x509');
+  const hashFields = spec.object('data').object('hash');
+  const { hash, digest } = parseHexDigest(hashFields);
+  if (hash !== 'sha256') throw hashFields.fail('algorithm', 'expected sha256');
+  return {
+    kind: 'rekord',
+    version: '0.0.1',
+    hash,
+    digest,
+    signature: someBytes(signature, 'content'),
+    publicKeyPem: base64Text(signature.object('publicKey'), 'content'),
+  };
+}
+
+export const rekordV001Json = (body: RekordV001): Json => ({
+  data: { hash: hashJson(body) },
+  signature: {
+    content: serializeBase64(body.signature),
+    format: 'x509',
+    publicKey: { content: textJson(body.publicKeyPem) },
+  },
+});
+
+export const parseRfc3161V001 = (spec: Fields): Rfc3161V001 => ({
+  kind: 'rfc3161',
+  version: '0.0.1',
+  timestamp: someBytes(spec.object('tsr'), 'content'),
+});
+
+export const rfc3161V001Json = ({ timestamp }: Rfc3161V001): Json => ({ tsr: { content: serializeBase64(timestamp) } });
 
 function someObjects(fields: Fields, key: string): Fields[] {
   const objects = fields.objects(key, MAX_LOGGED_SIGNATURES);

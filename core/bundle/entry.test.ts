@@ -42,6 +42,11 @@ const BODIES = {
       payloadHash: hashV1,
     },
   },
+  'rekord 0.0.1': {
+    data: { hash: hashV1 },
+    signature: { content: 'AQID', format: 'x509', publicKey: { content: b64(PEM) } },
+  },
+  'rfc3161 0.0.1': { tsr: { content: 'AQID' } },
   'hashedrekord 0.0.2': { hashedRekordV002: { data: hashV2, signature: { content: 'AQID', verifier } } },
   'dsse 0.0.2': { dsseV002: { payloadHash: hashV2, signatures: [{ content: 'AQID', verifier }] } },
 } as const satisfies Record<string, Json>;
@@ -146,7 +151,7 @@ describe('parseEntryBody refuses', () => {
     ['an unknown field', canonical.replace('{"content":"AQID"', '{"a":1,"content":"AQID"'), 'ENTRY_INVALID the'],
     ['a null', canonical.replace('"kind"', '"extra":null,"kind"'), 'ENTRY_INVALID the'],
     ['a key twice', canonical.replace('"kind":', '"kind":"dsse","kind":'), 'JSON_DUPLICATE_KEY'],
-    ['an unknown kind', canonical.replace('hashedrekord', 'rekord'), 'ENTRY_INVALID entries of kind "rekord 0.0.1"'],
+    ['an unknown kind', canonical.replace('hashedrekord', 'helm'), 'ENTRY_INVALID entries of kind "helm 0.0.1"'],
     ['an unknown version', canonical.replace('0.0.1', '0.0.3'), 'ENTRY_INVALID entries of kind "hashedrekord 0.0.3"'],
     ['a version of another kind', canonical.replace('0.0.1', '0.0.2'), 'ENTRY_INVALID spec.hashedRekordV002'],
     ['a kind that every object has', canonical.replace('"hashedrekord"', '"constructor"'), 'ENTRY_INVALID entries of'],

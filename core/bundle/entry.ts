@@ -15,6 +15,12 @@ import {
   parseHashedRekordV001,
   parseIntotoV001,
   parseIntotoV002,
+  parseRekordV001,
+  parseRfc3161V001,
+  type RekordV001,
+  type Rfc3161V001,
+  rekordV001Json,
+  rfc3161V001Json,
 } from './entry-v1.ts';
 import {
   type DsseV002,
@@ -26,7 +32,15 @@ import {
 } from './entry-v2.ts';
 
 /** The body of a log entry: what `kind` and `version` say it is. */
-export type EntryBody = HashedRekordV001 | DsseV001 | IntotoV001 | IntotoV002 | HashedRekordV002 | DsseV002;
+export type EntryBody =
+  | HashedRekordV001
+  | DsseV001
+  | IntotoV001
+  | IntotoV002
+  | RekordV001
+  | Rfc3161V001
+  | HashedRekordV002
+  | DsseV002;
 
 /** The kinds that are understood, by `kind version`, and the log's dialect (Rekor v1 or v2) that they belong to. */
 const KINDS: Readonly<Record<string, { readonly dialect: 1 | 2; readonly parse: (spec: Fields) => EntryBody }>> = {
@@ -34,6 +48,8 @@ const KINDS: Readonly<Record<string, { readonly dialect: 1 | 2; readonly parse: 
   'dsse 0.0.1': { dialect: 1, parse: parseDsseV001 },
   'intoto 0.0.1': { dialect: 1, parse: parseIntotoV001 },
   'intoto 0.0.2': { dialect: 1, parse: parseIntotoV002 },
+  'rekord 0.0.1': { dialect: 1, parse: parseRekordV001 },
+  'rfc3161 0.0.1': { dialect: 1, parse: parseRfc3161V001 },
   'hashedrekord 0.0.2': { dialect: 2, parse: parseHashedRekordV002 },
   'dsse 0.0.2': { dialect: 2, parse: parseDsseV002 },
 };
@@ -65,7 +81,8 @@ export function dialectOf({ kind, version }: Pick<EntryBody, 'kind' | 'version'>
   return row.dialect;
 }
 
-function serializeEntryBody(body: EntryBody): Uint8Array {
+/** The one spelling of a body: what `parseEntryBody` accepts. */
+export function serializeEntryBody(body: EntryBody): Uint8Array {
   switch (body.kind) {
     case 'hashedrekord':
       return body.version === '0.0.1' ? serializeHashedRekordV001(body) : serializeHashedRekordV002(body);
@@ -73,6 +90,10 @@ function serializeEntryBody(body: EntryBody): Uint8Array {
       return body.version === '0.0.1' ? serializeDsseV001(body) : serialize('dsse', '0.0.2', dsseV002Json(body));
     case 'intoto':
       return serialize('intoto', body.version, body.version === '0.0.1' ? intotoV001Json(body) : intotoV002Json(body));
+    case 'rekord':
+      return serialize('rekord', body.version, rekordV001Json(body));
+    case 'rfc3161':
+      return serialize('rfc3161', body.version, rfc3161V001Json(body));
   }
 }
 

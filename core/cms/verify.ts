@@ -26,6 +26,26 @@ export function verifySignerInfo(
   content: Uint8Array,
   certificate: Certificate,
 ): void {
+  const { key, hash, message, signature } = requireSignedContent(signer, contentType, content, certificate);
+  if (!isValidSignature(key, hash, message, signature))
+    throw invalid('CMS signature is not by the key of its certificate');
+}
+
+/** A signature that is left to verify. */
+interface SignedMessage {
+  readonly key: PublicKey;
+  readonly hash: HashName;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** All of `verifySignerInfo` but the signature itself, which it returns. */
+export function requireSignedContent(
+  signer: SignerInfo,
+  contentType: string,
+  content: Uint8Array,
+  certificate: Certificate,
+): SignedMessage {
   // Where both forms are accepted, the signed attributes of one message pass for the content of another (RFC 8933 §1).
   const signed = signer.signedAttributes;
   if (signed === undefined) throw invalid('CMS signature has no signed attributes');
@@ -38,8 +58,7 @@ export function verifySignerInfo(
   // §5.4: the signature is over the attributes.
   const key = certificate.publicKey;
   const signatureHash = requireSignatureHash(signer, key, hash);
-  if (!isValidSignature(key, signatureHash, signed.signedBytes, signer.signature))
-    throw invalid('CMS signature is not by the key of its certificate');
+  return { key, hash: signatureHash, message: signed.signedBytes, signature: signer.signature };
 }
 
 function requireHash(oid: string): HashName {

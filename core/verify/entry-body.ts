@@ -52,6 +52,8 @@ type Comparison = readonly [part: string, same: boolean];
 const OTHER_KIND: Comparison = ['kind of content', false];
 
 function compare(body: EntryBody, { content, signer }: SignedThing): Comparison[] {
+  // Kinds of Rekor v1 that no bundle carries (sigstore_rekor.proto, KindVersion).
+  if (body.kind === 'rekord' || body.kind === 'rfc3161') return [OTHER_KIND];
   if (content.kind === 'message') {
     return body.kind === 'hashedrekord' ? compareSignature(body, content.signature, signer) : [OTHER_KIND];
   }
