@@ -12,6 +12,7 @@ import {
 import { createIdentities } from '../gitsign/agent-identities.ts';
 import { createAgent } from '../gitsign/agent-server.ts';
 import type { SignGitPayload } from '../gitsign/git-signer.ts';
+import { protectMemory } from '../gitsign/libc.ts';
 import { agentDirectory, userId } from './agent-place.ts';
 import { agentStacks } from './agent-stack.ts';
 import type { Cli } from './cli.ts';
@@ -62,6 +63,7 @@ export async function runAgent(cli: Cli, sign: SignGitPayload, flags: RunFlags):
     onStop: () => stop(),
   });
 
+  protectMemory();
   const passed = isSocketPassed(cli);
   if (passed && !requirePrivateDirectory(directory, uid)) {
     throw new StorageError('AGENT_UNSAFE', `the socket that was passed is not in ${directory}`, {

@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { StorageError } from '../core/errors.ts';
+import { libc } from './libc.ts';
 
 /** Who is at the other end of a Unix socket, as the kernel says. */
 export interface PeerProcess {
@@ -22,33 +23,13 @@ const SO_PEERCRED = 17;
 export const peerOf: PeerOf = (fd) => {
   if (process.platform !== 'linux') return undefined;
   const { ptr } = require('bun:ffi') as typeof import('bun:ffi');
-  libc ??= openLibc();
   const credentials = new Int32Array(3);
   const length = new Uint32Array([credentials.byteLength]);
-  const failed = libc(fd, SOL_SOCKET, SO_PEERCRED, ptr(credentials), ptr(length));
+  const failed = libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ptr(credentials), ptr(length));
   // Without an answer nobody is trusted: -1 is no user.
   const [pid = 0, uid = -1] = failed === 0 && length[0] === credentials.byteLength ? credentials : [];
   return { pid, uid };
 };
-
-type GetSockOpt = (fd: number, level: number, name: number, value: unknown, length: unknown) => number;
-let libc: GetSockOpt | undefined;
-
-function openLibc(): GetSockOpt {
-  const { dlopen } = require('bun:ffi') as typeof import('bun:ffi');
-  const arguments_ = { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' } as const;
-  // musl has its symbols in the loader, under a name of its own.
-  for (const name of ['libc.so.6', `ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`]) {
-    try {
-      return dlopen(name, { getsockopt: arguments_ }).symbols.getsockopt as GetSockOpt;
-    } catch {
-      // Not this one.
-    }
-  }
-  throw new StorageError('AGENT_UNSAFE', 'the C library has no getsockopt: it cannot be told who connects', {
-    hint: 'sign without the agent: git config --global hallmark.agent false',
-  });
-}
 
 /** Throws AGENT_UNSAFE if the peer is known to be another user. */
 export function requireSameUser(peer: PeerProcess | undefined, uid: number, who: string): void {

@@ -188,7 +188,7 @@ export function createAgent(options: AgentOptions): Agent {
     connection.expects = 'nothing';
     connection.brought?.(undefined);
     clearTimeout(connection.timer);
-    // A client that does not read loses the connection, whatever is left of the answer.
+    // A client that does not read or does not close loses the connection, whatever is left of the answer.
     connection.timer = setTimeout(() => socket.terminate(), requestTimeoutMs);
     send(socket, serializeAnswer(result));
   }
@@ -208,7 +208,8 @@ export function createAgent(options: AgentOptions): Agent {
       // -1: the connection is gone, `close` follows.
       if (written > 0) connection.unsent = connection.unsent.subarray(written);
     }
-    if (connection.answered && connection.unsent.length === 0) socket.end();
+    // Only this half: to close while something is unread would be a reset, in which the answer may be lost. The client closes.
+    if (connection.answered && connection.unsent.length === 0) socket.shutdown();
   }
 
   function expire(socket: ClientSocket, ms: number, problem: string): void {
