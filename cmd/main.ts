@@ -101,8 +101,10 @@ function report(error: unknown, json: boolean, cli: Cli): number {
 
 async function runThread(): Promise<void> {
   const { workerData } = await import('node:worker_threads');
-  // The thread of the log's indexes, or a worker of `hallmark verify`.
-  if ((workerData as { role?: unknown } | null)?.role === 'log-index') await import('../tlog/index/index-thread.ts');
+  // The threads of the log's database and of its indexes, or a worker of `hallmark verify`.
+  const role = (workerData as { role?: unknown } | null)?.role;
+  if (role === 'log-store') await import('../tlog/store-thread.ts');
+  else if (role === 'log-index') await import('../tlog/index/index-thread.ts');
   else await (await import('./verify-worker.ts')).runVerifyWorker();
 }
 

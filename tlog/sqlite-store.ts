@@ -1,237 +1,139 @@
-import { Database, SQLiteError, type SQLQueryBindings } from 'bun:sqlite';
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { concat } from '../core/bytes/bytes.ts';
-import { StorageError } from '../core/errors.ts';
-import { createPrivateFile } from '../core/files.ts';
-import { type Commit, type Head, IDENTITY_BYTES, type Store } from './store.ts';
+import { Worker } from 'node:worker_threads';
+import { ERRORS, StorageError } from '../core/errors.ts';
+import { type PackedCommit, packCommit } from './packed-commit.ts';
+import { openDatabase } from './sqlite-database.ts';
+import { createSqliteReader } from './sqlite-reader.ts';
+import type { Store } from './store.ts';
+import type { StoreAnswer, StoreCall, StoreThreadData } from './store-thread.ts';
 
 const FILE_NAME = 'log.db';
-/** `PRAGMA application_id`: "HMLG". */
-const APPLICATION_ID = 0x484d_4c47;
-/** `PRAGMA user_version`: version of the tables below. */
-const FORMAT_VERSION = 2;
-/** How long a commit waits for another process that reads or copies the database. */
-const BUSY_TIMEOUT_MS = 5_000;
-/** WAL pages (of 4 KiB) after which SQLite copies them into the database. */
-const WAL_CHECKPOINT_PAGES = 4_000;
+/** Bytes that are committed before the write-ahead log is copied into the database. */
+const CHECKPOINT_AFTER_BYTES = 16 * 1024 * 1024;
+/** What a commit writes beside its own bytes: the last page of each B-tree that it appends to. */
+const COMMIT_OVERHEAD_BYTES = 16 * 1024;
 
 /**
- * The store in one SQLite database `log.db` (WAL, synchronous=FULL: the commit returns after fdatasync) in `directory`,
- * which must exist. Every call does its work before it returns its promise, so calls never overlap. The trees of
- * `established` have to be there already: a store that lost one is refused and left as it is.
+ * The store in one SQLite database `log.db` (WAL, synchronous=FULL: a commit returns after fdatasync) in `directory`, which
+ * must exist. Commits run on a thread of their own, one after the other, and reads on the thread that asks, over another
+ * connection. The trees of `established` have to be there already: a store that lost one is refused and left as it is.
+ *
+ * The write-ahead log is copied into the database by a third connection on a second thread, while commits go on. What they
+ * added meanwhile the first thread copies between two commits; it is little, and SQLite begins the write-ahead log anew only
+ * when all of it is copied.
+ *
  * Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
  */
 export function openSqliteStore(directory: string, established: readonly string[] = []): Store {
   const path = join(directory, FILE_NAME);
-  // Before SQLite sees it: beside a database without content it would delete the write-ahead log.
-  if (established.length > 0) requireContent(path);
-  else createPrivateFile(path);
-  const database = guard(path, () => open(path, established));
-  const trees = new Map<string, TreeStatements>();
+  const database = openDatabase(path, established);
+  const writer = createStoreThread(path);
+  const copier = createStoreThread(path);
+  let uncopied = 0;
+  let copying: Promise<void> | undefined;
 
-  const tree = (name: string): TreeStatements => {
-    let statements = trees.get(name);
-    if (!statements) {
-      statements = prepareTree(database, name);
-      trees.set(name, statements);
-    }
-    return statements;
-  };
-  const insertSetting = database.query('INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING');
-  const selectSetting = database.query<{ value: string }, [string]>('SELECT value FROM setting WHERE name = ?');
-
-  const once = (name: string, value: string): string => {
-    insertSetting.run(name, value);
-    return present(selectSetting.get(name)?.value);
-  };
-
-  const readHead = (name: string): Head | undefined => {
-    const row = tree(name).head.get();
-    return row ? { treeSize: row.size, checkpoint: row.checkpoint } : undefined;
-  };
-
-  const commit = database.transaction((changes: readonly Commit[]) => changes.forEach(extend));
-
-  function extend({ tree: name, expected, head, time, leaves, tiles }: Commit): void {
-    const stored = readHead(name);
-    if (stored?.treeSize !== expected?.treeSize || stored?.checkpoint !== expected?.checkpoint) {
-      throw new StorageError('LOG_HEAD_MOVED', `another process has written to the log ${name}`, {
-        hint: 'run one hallmark serve for each data directory',
-      });
-    }
-    const statements = tree(name);
-    let index = expected?.treeSize ?? 0n;
-    const milliseconds = BigInt(time.getTime());
-    for (const { body, extra, identity } of leaves) {
-      statements.insertLeaf.run(index, body, milliseconds, extra ?? null);
-      if (identity) statements.insertIdentity.run(index, identity);
-      index++;
-    }
-    if (index !== head.treeSize) throw new Error('internal: a commit with leaves that do not add up to its head');
-    for (const tile of tiles) statements.insertTile.run(tileId(tile.level, tile.index), tile.hashes);
-    statements.replaceHead.run(head.treeSize, head.checkpoint);
+  async function commit(packed: PackedCommit): Promise<void> {
+    uncopied += packed.bytes.length + COMMIT_OVERHEAD_BYTES;
+    await writer.call({ method: 'commit', commit: packed }, [packed.bytes.buffer]);
+    if (uncopied < CHECKPOINT_AFTER_BYTES || copying) return;
+    uncopied = 0;
+    copying = copy().finally(() => {
+      copying = undefined;
+    });
   }
 
-  // Asynchronous by contract: failures arrive as rejections.
-  const run = async <T>(action: () => T): Promise<T> => guard(path, action);
+  // A failure is no news: the disk's next one reaches a commit.
+  async function copy(): Promise<void> {
+    for (const thread of [copier, writer]) await thread.call({ method: 'checkpoint' }).catch(() => {});
+  }
+
   return {
-    once: (name, value) => run(() => once(name, value)),
-    head: (name) => run(() => readHead(name)),
-    commit: (changes) => run(() => commit.immediate(changes)),
-    leaves: (name, start, end) =>
-      run(() =>
-        tree(name)
-          .leaves.all(start, end)
-          .map(({ body, time, extra }) => ({ body, time: new Date(Number(time)), extra: extra ?? undefined })),
-      ),
-    identities: (name, start, end) =>
-      run(() =>
-        concat(
-          ...tree(name)
-            .identities.all(start, end)
-            .map((row) => row.identity),
-        ),
-      ),
-    tile: (name, level, index) => run(() => tree(name).tile.get(tileId(level, index))?.hashes),
-    close: () => run(() => database.close()),
+    ...createSqliteReader(database, path),
+    commit: (changes) => commit(packCommit(changes)),
+    async once(name, value) {
+      const stored = await writer.call({ method: 'once', name, value });
+      if (stored === undefined) throw new Error('internal: a setting without a value');
+      return stored;
+    },
+    async close() {
+      await copying;
+      await copier.close();
+      await writer.close();
+      database.close();
+    },
   };
 }
 
-function requireContent(path: string): void {
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) throw corrupt(path, 'it is missing');
-  if (size === 0) throw corrupt(path, 'it is empty');
+interface StoreThread {
+  call(call: StoreCall, transfer?: ArrayBuffer[]): Promise<string | undefined>;
+  /** Waits for the calls made before. */
+  close(): Promise<void>;
 }
 
-function open(path: string, established: readonly string[]): Database {
-  // `log.db-wal` and `log.db-shm` get the mode of the database.
-  const database = new Database(path, { readwrite: true, strict: true, safeIntegers: true });
-  try {
-    database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    const application = pragma(database, 'application_id');
-    const empty = database.query<{ n: bigint }, []>('SELECT count(*) AS n FROM sqlite_schema').get()?.n === 0n;
-    if (!empty && application !== BigInt(APPLICATION_ID)) throw corrupt(path, 'it is not a database of hallmark');
-    if (!empty && pragma(database, 'user_version') !== BigInt(FORMAT_VERSION)) {
-      throw corrupt(path, 'it was written by another version of hallmark');
-    }
-    for (const tree of established) {
-      if (!hasHead(database, tree)) throw corrupt(path, `it does not hold the log ${tree}, which it once held`);
-    }
-    database.run('PRAGMA journal_mode = WAL');
-    database.run('PRAGMA synchronous = FULL');
-    database.run(`PRAGMA wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
-    if (empty) {
-      database
-        .transaction(() => {
-          database.run('CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID');
-          database.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-          database.run(`PRAGMA user_version = ${FORMAT_VERSION}`);
-        })
-        .immediate();
-    }
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
+/** A thread that is started when it is first needed, and once more if it died. */
+function createStoreThread(path: string): StoreThread {
+  let worker: Worker | undefined;
+  // The calls under way, in the order in which they are answered.
+  let waiting: PromiseWithResolvers<string | undefined>[] = [];
 
-function hasHead(database: Database, tree: string): boolean {
-  const table = headTable(tree);
-  const schema = database.query<unknown, [string]>("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
-  return schema.get(table) !== null && database.query(`SELECT 1 FROM ${table}`).get() !== null;
-}
-
-function headTable(tree: string): string {
-  if (!/^[a-z][a-z0-9]*$/.test(tree)) throw new Error(`internal: ${tree} cannot name a tree`);
-  return `${tree}_head`;
-}
-
-type TreeStatements = ReturnType<typeof prepareTree>;
-
-// One set of tables for each tree, so that the leaf index is the row ID and reads by index are one descent.
-function prepareTree(database: Database, name: string) {
-  const head = headTable(name);
-  const leaf = `${name}_leaf`;
-  const tile = `${name}_tile`;
-  const identity = `${name}_identity`;
-  database.run(
-    `CREATE TABLE IF NOT EXISTS ${leaf} (leaf INTEGER PRIMARY KEY, body BLOB NOT NULL, time INTEGER NOT NULL, extra BLOB) STRICT`,
-  );
-  database.run(`CREATE TABLE IF NOT EXISTS ${tile} (tile INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT`);
-  database.run(
-    `CREATE TABLE IF NOT EXISTS ${identity} (leaf INTEGER PRIMARY KEY, identity BLOB NOT NULL CHECK (length(identity) = ${IDENTITY_BYTES})) STRICT`,
-  );
-  database.run(
-    `CREATE TABLE IF NOT EXISTS ${head} (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, checkpoint TEXT NOT NULL) STRICT`,
-  );
-  const query = <Row, Parameters extends SQLQueryBindings[]>(sql: string) => database.query<Row, Parameters>(sql);
-  return {
-    head: query<{ size: bigint; checkpoint: string }, []>(`SELECT size, checkpoint FROM ${head}`),
-    replaceHead: query(`INSERT OR REPLACE INTO ${head} (one, size, checkpoint) VALUES (1, ?, ?)`),
-    insertLeaf: query(`INSERT INTO ${leaf} (leaf, body, time, extra) VALUES (?, ?, ?, ?)`),
-    insertIdentity: query(`INSERT INTO ${identity} (leaf, identity) VALUES (?, ?)`),
-    insertTile: query(`INSERT INTO ${tile} (tile, hashes) VALUES (?, ?)`),
-    leaves: query<{ body: Uint8Array; time: bigint; extra: Uint8Array | null }, [bigint, bigint]>(
-      `SELECT body, time, extra FROM ${leaf} WHERE leaf >= ? AND leaf < ? ORDER BY leaf`,
-    ),
-    tile: query<{ hashes: Uint8Array }, [bigint]>(`SELECT hashes FROM ${tile} WHERE tile = ?`),
-    identities: query<{ identity: Uint8Array }, [bigint, bigint]>(
-      `SELECT identity FROM ${identity} WHERE leaf >= ? AND leaf < ? ORDER BY leaf`,
-    ),
-  };
-}
-
-/** Where a tile lies in its table: the level above the bits of the index, so that each level is appended to. */
-const TILE_INDEX_BITS = 56n;
-const tileId = (level: number, index: bigint): bigint => (BigInt(level) << TILE_INDEX_BITS) | index;
-
-function pragma(database: Database, name: string): bigint | undefined {
-  const row = database.query<Record<string, bigint>, []>(`PRAGMA ${name}`).get();
-  return row?.[name];
-}
-
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('internal: a row that was just stored is absent');
-  return value;
-}
-
-function corrupt(path: string, problem: string, cause?: unknown): StorageError {
-  return new StorageError('DATABASE_CORRUPT', `the log database ${path} cannot be used: ${problem}`, {
-    hint: 'restore it from a backup; deleting it would begin a new log that clients of the old one must not trust',
-    cause,
-  });
-}
-
-// Turns SQLite's result codes into the errors of the contract.
-function guard<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (!(error instanceof SQLiteError)) {
-      if (error instanceof Error && 'code' in error && error.code === 'SQLITE_CANTOPEN') {
-        throw unwritable(path, error);
-      }
-      throw error;
-    }
-    const code = error.code ?? '';
-    if (/^SQLITE_(?:CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR|MISMATCH|CONSTRAINT)/.test(code)) {
-      throw corrupt(path, error.message, error);
-    }
-    if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
-      throw new StorageError('LOCK_HELD', `another process keeps the log database ${path} busy`, {
-        hint: 'stop the other process that uses this data directory',
-        cause: error,
+  function start(): Worker {
+    const started = new Worker(threadProgram(), { workerData: { role: 'log-store', path } satisfies StoreThreadData });
+    started.on('message', (answer: StoreAnswer) => {
+      const call = waiting.shift();
+      // In a turn of its own: until this one ends, with all that hangs on the answer, no other message is delivered.
+      setImmediate(() => {
+        if ('failure' in answer) call?.reject(failureOf(answer.failure));
+        else call?.resolve(answer.value);
       });
-    }
-    throw unwritable(path, error);
+    });
+    const died = (cause: unknown): void => {
+      if (worker !== started) return;
+      worker = undefined;
+      const lost = waiting;
+      waiting = [];
+      for (const call of lost) call.reject(threadLost(path, cause));
+    };
+    started.on('error', died);
+    started.on('exit', died);
+    return started;
   }
+
+  function call(message: StoreCall, transfer: ArrayBuffer[] = []): Promise<string | undefined> {
+    worker ??= start();
+    const answer = Promise.withResolvers<string | undefined>();
+    waiting.push(answer);
+    worker.postMessage(message, transfer);
+    return answer.promise;
+  }
+
+  return {
+    call,
+    async close() {
+      if (!worker) return;
+      await call({ method: 'close' });
+      const ended = worker;
+      worker = undefined;
+      await ended.terminate();
+    },
+  };
 }
 
-function unwritable(path: string, cause: Error): StorageError {
-  return new StorageError('FILE_UNWRITABLE', `the log database ${path} cannot be written: ${cause.message}`, {
-    hint: 'check free space, owner and permissions of the data directory',
+/** The compiled program has no other file that a thread could be started from than itself: see the end of cmd/main.ts. */
+const threadProgram = (): string | URL =>
+  Bun.main.startsWith('/$bunfs/') ? Bun.main : new URL('./store-thread.ts', import.meta.url);
+
+function failureOf({ code, message, hint }: Extract<StoreAnswer, { failure: unknown }>['failure']): Error {
+  if (code === undefined || ERRORS[code] !== 'storage') return new Error(message);
+  return new StorageError(
+    code as ConstructorParameters<typeof StorageError>[0],
+    message,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+function threadLost(path: string, cause: unknown): StorageError {
+  return new StorageError('FILE_UNWRITABLE', `the thread that writes the log database ${path} ended`, {
+    hint: 'check the memory that is left for the server; what it did not answer may have been logged',
     cause,
   });
 }
