@@ -27,6 +27,12 @@ export const MAX_NOTE_SIGNATURES = 100;
 export const MAX_NOTE_BYTES = 512 * 1024;
 /** Logs, or keys of logs, that one witness watches: each is a line in its configuration. */
 export const MAX_WATCHED_LOGS = 10_000;
+/** Bytes of a witness's answer: a line for each of its keys, of up to 4 KiB (post-quantum cosignatures). */
+export const MAX_WITNESS_ANSWER_BYTES = 64 * 1024;
+/** Witnesses of one log, and of one verification: C2SP tlog-policy asks for 32; each is asked at every publication. */
+export const MAX_WITNESSES = 32;
+/** Appends that wait until a cosigned checkpoint covers them: some seconds' worth, about 2 KiB each. */
+export const MAX_WAITING_PUBLICATIONS = 20_000;
 /** Hashes of the consistency proof that a witness is sent (C2SP tlog-witness). */
 export const MAX_WITNESS_PROOF_HASHES = 63;
 /** Bytes of a request to a witness: a checkpoint, and the lines before it of up to 45 bytes each. */
@@ -73,6 +79,8 @@ export const MAX_KEY_FILE_BYTES = 1024 * 1024;
 export const MAX_KEY_DERIVATION_ITERATIONS = 10_000_000;
 /** Bytes of one service's answer: a log entry with a 16 MiB body and its proof at most. */
 export const MAX_SERVICE_ANSWER_BYTES = 32 * 1024 * 1024;
+/** Bytes of an answer that is an error: a sentence, or a page of some proxy. */
+export const MAX_ERROR_ANSWER_BYTES = 1024 * 1024;
 
 /** Bytes of a request body to the CA: Fulcio's cap is 4 MiB, a real request is under 8 KiB. */
 export const MAX_CA_REQUEST_BYTES = 256 * 1024;

@@ -17,7 +17,6 @@ const invalid = (problem: string, cause?: unknown): InputError =>
 
 /**
  * The body of the request.
- * @public
  */
 export function serializeAddCheckpoint({ oldSize, proof, checkpoint }: AddCheckpoint): string {
   return `old ${oldSize}\n${proof.map((hash) => `${serializeBase64(hash)}\n`).join('')}\n${checkpoint}`;
@@ -61,7 +60,6 @@ export const SIZE_TYPE = 'text/x.tlog.size';
 
 /**
  * The body of that answer: the size in decimal and a newline. ENCODING_INVALID
- * @public
  */
 export function parseKnownSize(body: string): bigint {
   if (!body.endsWith('\n')) throw new InputError('ENCODING_INVALID', 'the size does not end in a newline');

@@ -2,6 +2,7 @@ import { StorageError } from '../core/errors.ts';
 import { type Metrics, SECONDS_BUCKETS } from '../core/metrics.ts';
 import type { Log } from './log.ts';
 import type { Store } from './store.ts';
+import type { WitnessClient } from './witness-client.ts';
 
 /** Bounds of the number of entries in a commit. */
 const BATCH_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500];
@@ -67,4 +68,34 @@ export function createLogMetrics(metrics: Metrics): LogMetrics {
       };
     },
   };
+}
+
+/** What a log tells of its witnesses. Their names are the configuration's own. */
+export function observeWitnesses(
+  metrics: Metrics,
+  tree: string,
+  clients: readonly WitnessClient[],
+  lag: () => bigint,
+): WitnessClient[] {
+  const requests = metrics.counter(
+    'hallmark_log_cosignature_requests_total',
+    'Checkpoints that a witness was to cosign, by what became of them.',
+    ['tree', 'witness', 'result'],
+  );
+  metrics.gauge('hallmark_log_unpublished_entries', 'Entries that no cosigned checkpoint covers yet.', ['tree'], () => [
+    [Number(lag()), tree],
+  ]);
+  return clients.map(({ vkey, cosignatureOf }) => ({
+    vkey,
+    async cosignatureOf(head) {
+      try {
+        const line = await cosignatureOf(head);
+        requests.add(1, tree, vkey.name, 'cosigned');
+        return line;
+      } catch (error) {
+        requests.add(1, tree, vkey.name, 'failed');
+        throw error;
+      }
+    },
+  }));
 }

@@ -6,6 +6,7 @@ import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
+import type { FetchLike } from '../core/http/client.ts';
 import type { Peer } from '../core/http/front-end.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
 import type { Metrics } from '../core/metrics.ts';
@@ -18,11 +19,13 @@ import type { SegmentFiles } from './duplicate-index.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
-import { createLogMetrics } from './observe.ts';
+import { createLogMetrics, observeWitnesses } from './observe.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
+import { createWitnessClient } from './witness-client.ts';
+import { openWitnessedLog, type PublishedHead, type PublishingEvent, type WitnessPolicy } from './witnessed-log.ts';
 
 /** Folder of the index files in the data directory. They are caches: what is missing is made again from the log. */
 const INDEX_FOLDER = 'index';
@@ -43,6 +46,15 @@ export interface TransparencyLogOptions {
   readonly metrics: Metrics;
   /** Gets the faults that clients are told nothing about. */
   readonly onFault: (error: unknown) => void;
+  /** Witnesses of the v2 log; without them it publishes every head at once. v1 and CT clients know no cosignatures. */
+  readonly witnessing?: Witnessing | undefined;
+}
+
+export interface Witnessing {
+  readonly policy: WitnessPolicy;
+  readonly fetch: FetchLike;
+  readonly head: PublishedHead;
+  readonly onEvent: (event: PublishingEvent) => void;
 }
 
 /** A log as verifiers have to know it. */
@@ -89,7 +101,9 @@ export async function openTransparencyLog(
 ): Promise<TransparencyLog> {
   const logs: Log[] = [];
   const thread = createIndexThread();
+  let publishing: Log | undefined;
   const close = async (): Promise<void> => {
+    await publishing?.close();
     await Promise.all(logs.map((log) => log.close()));
     await thread.close();
     await store.close();
@@ -125,7 +139,10 @@ export async function openTransparencyLog(
     }
     if (keys.v2) {
       const key = keys.v2;
-      const log = await open('v2', createNoteSigner(host, host, key));
+      const durable = await open('v2', createNoteSigner(host, host, key));
+      const { witnessing } = options;
+      if (witnessing) publishing = await openPublishing(durable, witnessing, options.metrics);
+      const log = publishing ?? durable;
       fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
     }
     if (keys.ct) {
@@ -154,6 +171,18 @@ export async function openTransparencyLog(
     ct: fingerprinted(keys.ct),
     close,
   };
+}
+
+async function openPublishing(log: Log, { policy, fetch, head, onEvent }: Witnessing, metrics: Metrics): Promise<Log> {
+  const { timeoutMs } = policy;
+  const clients = policy.witnesses.map((witness) =>
+    createWitnessClient({ witness, timeoutMs, fetch, prove: log.consistencyPath }),
+  );
+  let lag = (): bigint => 0n;
+  const observed = observeWitnesses(metrics, 'v2', clients, () => lag());
+  const published = await openWitnessedLog({ log, policy, clients: observed, head, onEvent });
+  lag = published.lag;
+  return published;
 }
 
 /** Origin and key name: the bare host, for clients compare it with the host name of the log's URL (IPv6 without brackets). */

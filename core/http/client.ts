@@ -1,7 +1,7 @@
 import { parseUtf8 } from '../bytes/bytes.ts';
 import { type Json, parseJson } from '../bytes/json.ts';
 import { HallmarkError, ServiceError } from '../errors.ts';
-import { MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
+import { MAX_ERROR_ANSWER_BYTES, MAX_SERVICE_ANSWER_BYTES } from '../limits.ts';
 import { isTransient, MAX_ATTEMPTS, retryDelay } from './retry.ts';
 
 /** The part of the global `fetch` that Hallmark uses. */
@@ -158,7 +158,7 @@ function redirectTarget(call: HttpRequest, from: string, response: Response, red
 
 async function readBounded(call: HttpRequest, response: Response): Promise<Uint8Array> {
   // The page that comes with an error has no relation to the size of what was asked for.
-  const max = (response.ok ? call.maxBytes : undefined) ?? MAX_SERVICE_ANSWER_BYTES;
+  const max = response.ok ? (call.maxBytes ?? MAX_SERVICE_ANSWER_BYTES) : MAX_ERROR_ANSWER_BYTES;
   const tooLarge = (): ServiceError =>
     new ServiceError(
       'SERVICE_ANSWER_INVALID',

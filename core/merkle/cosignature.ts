@@ -37,7 +37,6 @@ export function verifyCosignature({ text, signatures }: Note, witness: Vkey): Co
 
 /**
  * The cosignatures by these witnesses, one for each distinct key: a witness under two names is still one.
- * @public
  */
 export function verifyCosignatures(note: Note, witnesses: readonly Vkey[]): Cosignature[] {
   const byKey = new Map<string, Cosignature>();
