@@ -3,9 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generateKey } from './core/crypto/private-key.ts';
 import { HallmarkError } from './core/errors.ts';
+import { parseCheckpoint } from './core/merkle/checkpoint.ts';
+import { verifyCosignatures } from './core/merkle/cosignature.ts';
+import { isNoteSignedBy } from './core/merkle/note.ts';
+import { vkeyOf } from './core/merkle/vkey.ts';
 import { parseTrustedRoot } from './core/trust/trusted-root.ts';
 import { createStack, type Stack, type StackConfig, serve } from './server.ts';
+import { hashedRekordV1, hashedRekordV2, jsonOf } from './tlog/testing.ts';
+import { createTestWitnesses } from './tlog/testing-witness.ts';
+import type { WitnessPolicy } from './tlog/witnessed-log.ts';
 
 const URL_HERE = 'http://127.0.0.1:8080';
 const LOOPBACK = { address: '127.0.0.1', loopback: true };
@@ -271,4 +279,110 @@ test('metrics answer at an address of their own, and nothing else does there', a
   expect((await fetch(metricsUrl, { method: 'POST' })).status).toBe(405);
   await server.stop();
   await expect(fetch(metricsUrl)).rejects.toThrow();
+});
+
+describe('with witnesses', () => {
+  const NAMES = ['w1.example', 'w2.example'];
+
+  /** A stack whose v2 log asks two witnesses, and what asks it. */
+  async function openWitnessed(
+    policy: Partial<WitnessPolicy> = {},
+    known?: Awaited<ReturnType<typeof createTestWitnesses>>,
+  ) {
+    const first = await open();
+    const { tlogs } = parseTrustedRoot(new Uint8Array(await (await get(first, '/trusted_root.json')).arrayBuffer()));
+    await first.close();
+    const v2 = tlogs.find(({ publicKey }) => publicKey.kind === 'ed25519');
+    const vkey = vkeyOf('127.0.0.1', 'log', v2!.publicKey);
+    const witnesses = known ?? (await createTestWitnesses(NAMES, vkey, () => now));
+    const witness: WitnessPolicy = {
+      witnesses: witnesses.addresses,
+      threshold: 2,
+      fail: 'closed',
+      intervalMs: 10,
+      timeoutMs: 2_000,
+      answerMs: 10_000,
+      ...policy,
+    };
+    const stack = await createStack(
+      { data, publicUrl: URL_HERE, part: 'log', issuers: undefined, exposeDevIssuer: false, witness },
+      { ...dependencies, fetch: witnesses.fetch },
+    );
+    const key = generateKey('p256');
+    const post = (path: string, body: unknown) => get(stack, path, { method: 'POST', body: JSON.stringify(body) });
+    return {
+      stack,
+      witnesses,
+      vkey,
+      vkeys: witness.witnesses.map((address) => address.vkey),
+      postV1: (text: string) => post('/api/v1/log/entries', hashedRekordV1(text, key)),
+      postV2: (text: string) => post('/api/v2/log/entries', hashedRekordV2(text, key)),
+    };
+  }
+
+  test('v2 answers carry cosignatures, and so does its checkpoint; v1 has its one signature', async () => {
+    const { stack, vkeys, vkey, postV1, postV2 } = await openWitnessed();
+    const answer = await postV2('a');
+    expect(answer.status).toBe(201);
+    const { inclusionProof } = await jsonOf<{ inclusionProof: { checkpoint: { envelope: string } } }>(answer);
+    const published = await (await get(stack, '/api/v2/checkpoint')).text();
+    for (const envelope of [inclusionProof.checkpoint.envelope, published]) {
+      const { note } = parseCheckpoint(envelope);
+      expect(note.signatures).toHaveLength(3);
+      expect(isNoteSignedBy(note, vkey)).toBe(true);
+      expect(verifyCosignatures(note, vkeys)).toHaveLength(2);
+    }
+    const v1 = Object.values(
+      await jsonOf<Record<string, { verification: { inclusionProof: { checkpoint: string } } }>>(await postV1('a')),
+    );
+    expect(parseCheckpoint(v1[0]!.verification.inclusionProof.checkpoint).note.signatures).toHaveLength(1);
+    await stack.close();
+  });
+  test('fail closed: v2 answers 503 with Retry-After and its checkpoint stays; v1 goes on', async () => {
+    const { stack, witnesses, postV1, postV2 } = await openWitnessed({ answerMs: 100 });
+    expect((await postV2('a')).status).toBe(201);
+    const before = await (await get(stack, '/checkpoint')).text();
+    witnesses.faults.set('w1.example', () => new Response('', { status: 500 }));
+    const answer = await postV2('b');
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(await answer.text()).toContain('the entry is logged, but too few witnesses have cosigned it yet');
+    expect(await (await get(stack, '/checkpoint')).text()).toBe(before);
+    expect((await get(stack, '/api/v2/tile/entries/000.p/2')).status).toBe(404);
+    expect((await postV1('b')).status).toBe(201);
+    expect(logged.join('\n')).toContain(
+      'error no checkpoint is published: too few witnesses {"have":1,"want":2,"missing":["',
+    );
+    expect(stack.metrics.render()).toContain('hallmark_log_unpublished_entries{tree="v2"} 1');
+    await stack.close();
+  });
+  test('fail closed from the start: the checkpoint is 503 until there are enough', async () => {
+    const witnesses = await createTestWitnesses(
+      NAMES,
+      vkeyOf('other', 'log', generateKey('ed25519').publicKey),
+      () => now,
+    );
+    const { stack } = await openWitnessed({}, witnesses);
+    expect((await get(stack, '/checkpoint')).status).toBe(503);
+    await stack.close();
+  });
+  test('fail open: it is published and the log says so', async () => {
+    const { stack, witnesses, postV2 } = await openWitnessed({ fail: 'open' });
+    witnesses.faults.set('w1.example', () => new Response('', { status: 500 }));
+    expect((await postV2('a')).status).toBe(201);
+    expect(logged.join('\n')).toContain('error a checkpoint was published without enough witnesses');
+    await stack.close();
+  });
+  test('what was published with witnesses does not come back after a time without', async () => {
+    const { stack, witnesses, postV2 } = await openWitnessed();
+    expect((await postV2('a')).status).toBe(201);
+    await stack.close();
+    expect(existsSync(join(data, 'published-v2.note'))).toBe(true);
+    await (await open()).close();
+    expect(existsSync(join(data, 'published-v2.note'))).toBe(false);
+    for (const name of NAMES) witnesses.faults.set(name, () => new Response('', { status: 500 }));
+    const again = await openWitnessed({}, witnesses);
+    expect((await get(again.stack, '/checkpoint')).status).toBe(503);
+    await again.stack.close();
+  });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCertificateAuthority } from './ca/authority.ts';
 import { createCaChain, createTsaChain } from './ca/chain.ts';
@@ -17,12 +17,13 @@ import type { FetchLike } from './core/http/client.ts';
 import { createDispatch } from './core/http/dispatch.ts';
 import { type Handle, jsonResponse, type Peer } from './core/http/front-end.ts';
 import type { Rate } from './core/http/rate-limit.ts';
-import { MAX_KEY_FILE_BYTES, MAX_LOG_REQUEST_BYTES, MAX_TRUST_FILE_BYTES } from './core/limits.ts';
+import { MAX_KEY_FILE_BYTES, MAX_LOG_REQUEST_BYTES, MAX_NOTE_BYTES, MAX_TRUST_FILE_BYTES } from './core/limits.ts';
 import { createMetrics, METRICS_CONTENT_TYPE, type Metrics } from './core/metrics.ts';
 import { type Publication, publicationOf } from './core/trust/publication.ts';
 import { publishRepository, type RepositoryFiles, type RepositoryKeys } from './core/trust/tuf/repository.ts';
 import { type Certificate, parseCertificatesPem, serializeCertificatePem } from './core/x509/certificate.ts';
-import { createTransparencyLog } from './tlog/transparency-log.ts';
+import { createTransparencyLog, type Witnessing } from './tlog/transparency-log.ts';
+import type { PublishingEvent, WitnessPolicy } from './tlog/witnessed-log.ts';
 
 /** One line of the server's own log. Never carries a key, a token or a request's body. */
 export type ServerLog = (level: 'info' | 'error', event: string, fields?: Record<string, unknown>) => void;
@@ -38,6 +39,8 @@ export interface StackConfig {
   readonly issuers: readonly Issuer[] | undefined;
   /** The development issuer answers strangers too: whoever reaches it can be anybody. */
   readonly exposeDevIssuer: boolean;
+  /** Witnesses that the v2 log asks before it publishes; undefined: it publishes every head at once. */
+  readonly witness?: WitnessPolicy | undefined;
   /** How much one client or identity may do; what is undefined is as in DEFAULT_LIMITS. */
   readonly limits?: Partial<Limits>;
 }
@@ -135,6 +138,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       random,
       metrics,
       onFault: (error) => log('error', 'transparency log failed', { error: causes(error) }),
+      witnessing: hasLog ? openWitnessing(config, fetch, log) : undefined,
     });
     opened.push(tlog.close);
     const fronts: Handle[] = [tlog.handle];
@@ -210,6 +214,50 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
     await close();
     throw damaged(config.data, error);
   }
+}
+
+/** What the log published last of what its witnesses cosigned. */
+const PUBLISHED_FILE = 'published-v2.note';
+/** How often the same trouble with witnesses is told. */
+const REPEAT_MS = 60_000;
+
+function openWitnessing(
+  { data, witness: policy }: StackConfig,
+  fetch: FetchLike,
+  log: ServerLog,
+): Witnessing | undefined {
+  const path = join(data, PUBLISHED_FILE);
+  if (policy === undefined) {
+    // What is published without witnesses goes beyond it: it must not come back with them.
+    rmSync(path, { force: true });
+    return undefined;
+  }
+  let told = { what: '', at: 0 };
+  const tell = (event: PublishingEvent): void => {
+    if (event.kind === 'published') return;
+    const [what, fields] =
+      event.kind === 'fault'
+        ? ['the cosigned checkpoint could not be published', { error: causes(event.error) }]
+        : [
+            event.published
+              ? 'a checkpoint was published without enough witnesses'
+              : 'no checkpoint is published: too few witnesses',
+            { have: event.have, want: policy.threshold, missing: event.missing.map(causes) },
+          ];
+    if (told.what === what && performance.now() - told.at < REPEAT_MS) return;
+    told = { what, at: performance.now() };
+    log('error', what, fields);
+  };
+  return {
+    policy,
+    fetch,
+    head: {
+      load: async () =>
+        existsSync(path) ? parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'published checkpoint')) : undefined,
+      save: async (checkpoint) => writeFileAtomic(path, checkpoint, 0o600),
+    },
+    onEvent: tell,
+  };
 }
 
 // What cannot be parsed or trusted in here came from the data directory: nothing of it is outside input.

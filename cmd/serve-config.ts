@@ -2,7 +2,9 @@ import { type Issuer, parseIssuers } from '../ca/issuers.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { InputError } from '../core/errors.ts';
 import type { Limits } from '../server.ts';
+import type { WitnessPolicy } from '../tlog/witnessed-log.ts';
 import { parseLimits } from './serve-limits.ts';
+import { parseWitnessing } from './serve-witnessing.ts';
 
 /** What the file of `serve --config` may say; flags win over it. */
 export interface ServeFile {
@@ -13,6 +15,7 @@ export interface ServeFile {
   readonly metrics?: string;
   readonly limits?: Partial<Limits>;
   readonly issuers?: readonly Issuer[];
+  readonly witness?: WitnessPolicy;
 }
 
 /**
@@ -42,7 +45,8 @@ export function parseServeFile(json: Json): ServeFile {
   }
   const issuers = json['issuers'] === undefined ? undefined : parseIssuers(json['issuers'], 'issuers', problems);
   const limits = json['limits'] === undefined ? undefined : parseLimits(json['limits'], 'limits', problems);
-  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'metrics', 'limits', 'issuers'];
+  const witness = json['witness'] === undefined ? undefined : parseWitnessing(json['witness'], 'witness', problems);
+  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'metrics', 'limits', 'issuers', 'witness'];
   for (const key of Object.keys(json)) if (!known.includes(key)) problems.push(`${key}: unknown key`);
   if (problems.length > 0) {
     const count = problems.length === 1 ? 'an error' : `${problems.length} errors`;
@@ -56,6 +60,7 @@ export function parseServeFile(json: Json): ServeFile {
     ...(metrics === undefined ? {} : { metrics }),
     ...(limits === undefined ? {} : { limits }),
     ...(issuers === undefined ? {} : { issuers }),
+    ...(witness === undefined ? {} : { witness }),
   };
 }
 

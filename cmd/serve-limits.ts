@@ -33,7 +33,8 @@ function parseRate(json: Json, path: string, byDefault: Rate, problems: string[]
   return { perMinute: number('perMinute', 0), burst: number('burst', 1) };
 }
 
-function objectOf(json: Json, path: string, known: readonly string[], problems: string[]): Record<string, Json> {
+/** The members of an object of the configuration; {} and a line in `problems` if it is none. */
+export function objectOf(json: Json, path: string, known: readonly string[], problems: string[]): Record<string, Json> {
   if (json === null || typeof json !== 'object' || Array.isArray(json)) {
     problems.push(`${path}: expected an object`);
     return {};

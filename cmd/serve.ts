@@ -80,6 +80,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
       publicUrl: url === undefined ? undefined : parsePublicUrl(url),
       part,
       issuers: file.issuers,
+      witness: file.witness,
       exposeDevIssuer: options.dangerouslyExposeDevIssuer ?? false,
       metrics: metrics === undefined ? undefined : parseListen(metrics),
       ...(file.limits && { limits: file.limits }),
