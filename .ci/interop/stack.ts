@@ -14,6 +14,7 @@ const PEER_BINARIES = {
   cosign: 'cosign-3.1.3',
   gitsign: 'gitsign-0.16.0',
   'rekor-cli': 'rekor-cli-1.5.4',
+  'read-log': 'read-log-torchwood-0.9.0',
   sigstore: 'sigstore-python-4.5.1/venv/bin',
 };
 export const jsPeer = join(peers, 'sigstore-js-4.1.1');
