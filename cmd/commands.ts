@@ -41,4 +41,8 @@ export const COMMANDS: Record<string, { summary: string; load: Load }> = {
     load: async () => (await import('./token.ts')).tokenCommand,
   },
   serve: { summary: 'run a complete Sigstore', load: async () => (await import('./serve.ts')).serveCommand },
+  log: {
+    summary: 'look into a transparency log and after its data',
+    load: async () => (await import('./log.ts')).logCommand,
+  },
 };

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { isLoopbackHost } from '../ca/dev-issuer/access.ts';
 import { parseJson } from '../core/bytes/json.ts';
@@ -9,11 +7,11 @@ import { readFileBounded } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
 import { serve } from '../server.ts';
 import type { Cli } from './cli.ts';
+import { defaultDataDirectory } from './data-directory.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
 import { serveWitnessCommand } from './serve-witness.ts';
 import { serverLog, untilStopped } from './server-log.ts';
-import { requireXdgDirectory } from './xdg.ts';
 
 interface ServeOptions {
   listen?: string;
@@ -76,7 +74,7 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
   const server = await serve(
     {
       listen,
-      data: options.data ?? file.data ?? defaultData(cli),
+      data: options.data ?? file.data ?? defaultDataDirectory(cli),
       publicUrl: url === undefined ? undefined : parsePublicUrl(url),
       part,
       issuers: file.issuers,
@@ -110,7 +108,3 @@ function readServeFile(path: string): ServeFile {
     parseServeFile(parseJson(bytes)),
   );
 }
-
-// A service manager may start it without HOME.
-const defaultData = (cli: Cli): string =>
-  join(requireXdgDirectory(cli, 'data', 'the data directory', cli.env('HOME') ?? homedir()), 'serve');

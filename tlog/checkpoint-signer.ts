@@ -42,7 +42,7 @@ const RFC6962_NOTE = 0x05;
  * (`RFC6962NoteSignature` of C2SP static-ct-api). `key` is ECDSA P-256.
  */
 export function createTreeHeadSigner(origin: string, key: PrivateKey, clock: () => Date): CheckpointSigner {
-  const keyId = noteKeyId(origin, RFC6962_NOTE, keyFingerprint(key.publicKey));
+  const keyId = treeHeadKeyId(origin, key.publicKey);
   return {
     origin,
     sign(treeSize, rootHash) {
@@ -59,6 +59,20 @@ export function createTreeHeadSigner(origin: string, key: PrivateKey, clock: () 
       openHead(head, origin, (checkpoint) => isTreeHeadSignedBy(checkpoint, origin, keyId, key.publicKey)),
   };
 }
+
+/** True if a checkpoint of any of our trees is signed with this key, under the name that it gives itself. */
+export function isCheckpointSignedBy(checkpoint: Checkpoint, publicKey: PublicKey): boolean {
+  const { note, origin } = checkpoint;
+  const name = note.signatures[0]?.name ?? '';
+  const keyId = logKeyHash(name, publicKey).subarray(0, 4);
+  return (
+    isNoteSignedBy(note, { name, keyId, publicKey }) ||
+    isTreeHeadSignedBy(checkpoint, origin, treeHeadKeyId(origin, publicKey), publicKey)
+  );
+}
+
+const treeHeadKeyId = (origin: string, key: PublicKey): Uint8Array =>
+  noteKeyId(origin, RFC6962_NOTE, keyFingerprint(key));
 
 function isTreeHeadSignedBy(checkpoint: Checkpoint, name: string, keyId: Uint8Array, key: PublicKey): boolean {
   const { treeSize, rootHash, note } = checkpoint;

@@ -8,6 +8,7 @@ import { opaque, TlsReader, uint } from '../core/x509/tls.ts';
 
 // MerkleTreeLeaf begins with its version and leaf type, then comes the timestamp (RFC 6962 §3.4).
 const HEADER_BYTES = 2;
+const TIMESTAMP_BYTES = 8;
 const NO_EXTENSIONS = new Uint8Array(0);
 
 /** What a CT log signs and stores for a precertificate (it has the poison extension) of this issuer, or for a certificate. */
@@ -38,8 +39,16 @@ export function timestampOfLeaf(leaf: Uint8Array): bigint {
 
 /** Equal for two submissions of the same certificate, whenever they come: the leaf without its time. */
 export function ctIdentity(entry: CtEntry): Uint8Array {
-  return sha256(serializeUtf8('certificate transparency entry\n'), serializeMerkleTreeLeaf(0n, entry));
+  return identityOfTimeless(serializeMerkleTreeLeaf(0n, entry));
 }
+
+/** The identity of the entry that this MerkleTreeLeaf was made of. */
+export function ctIdentityOfLeaf(leaf: Uint8Array): Uint8Array {
+  return identityOfTimeless(leaf.slice().fill(0, HEADER_BYTES, HEADER_BYTES + TIMESTAMP_BYTES));
+}
+
+const identityOfTimeless = (leaf: Uint8Array): Uint8Array =>
+  sha256(serializeUtf8('certificate transparency entry\n'), leaf);
 
 /** The `extra_data` of get-entries: PrecertChainEntry for a precertificate, the chain alone for a certificate (§4.6). */
 export function serializeExtraData(certificate: Certificate, chain: readonly Certificate[]): Uint8Array {

@@ -13,11 +13,12 @@ const BUSY_TIMEOUT_MS = 5_000;
 
 /**
  * Opens the log's database and makes it if there is none. The trees of `established` have to be there already: a database
- * that lost one is refused and left as it is. Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
+ * that lost one is refused and left as it is. With `existing` a database that is not there is refused, whatever it held.
+ * Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
  */
-export function openDatabase(path: string, established: readonly string[]): Database {
+export function openDatabase(path: string, established: readonly string[], existing?: 'existing'): Database {
   // Before SQLite sees it: beside a database without content it would delete the write-ahead log.
-  if (established.length > 0) requireContent(path);
+  if (existing || established.length > 0) requireContent(path);
   else createPrivateFile(path);
   return guard(path, () => {
     const database = connect(path);
@@ -75,6 +76,14 @@ function requireFormat(database: Database, path: string): boolean {
 
 function hasHead(database: Database, tree: string): boolean {
   return hasTree(database, tree) && database.query(`SELECT 1 FROM ${tableOf(tree, 'head')}`).get() !== null;
+}
+
+/** The trees that were ever committed to, in the order of their names. */
+export function listTrees(database: Database): string[] {
+  const tables = database
+    .query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    .all();
+  return tables.flatMap(({ name }) => (name.endsWith('_head') ? [name.slice(0, -'_head'.length)] : []));
 }
 
 /** True if the tables of a tree were made: they are, all at once, in its first commit. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ERRORS, StorageError } from '../core/errors.ts';
 import { type PackedCommit, packCommit } from './packed-commit.ts';
-import { openDatabase } from './sqlite-database.ts';
+import { guard, listTrees, openDatabase } from './sqlite-database.ts';
 import { createSqliteReader } from './sqlite-reader.ts';
 import type { Store } from './store.ts';
 import type { StoreAnswer, StoreCall, StoreThreadData } from './store-thread.ts';
@@ -136,4 +136,21 @@ function threadLost(path: string, cause: unknown): StorageError {
     hint: 'check the memory that is left for the server; what it did not answer may have been logged',
     cause,
   });
+}
+
+/** The reading half of a store, and the names of its trees. It may be open elsewhere, and being written. */
+export interface SqliteReadStore extends Omit<Store, 'once' | 'commit' | 'close'> {
+  readonly trees: readonly string[];
+  close(): void;
+}
+
+/** Opens the store in `directory` for reading. Errors: DATABASE_CORRUPT, also if there is none. */
+export function openSqliteReadStore(directory: string): SqliteReadStore {
+  const path = join(directory, FILE_NAME);
+  const database = openDatabase(path, [], 'existing');
+  return {
+    ...createSqliteReader(database, path),
+    trees: guard(path, () => listTrees(database)),
+    close: () => database.close(),
+  };
 }
