@@ -11,8 +11,8 @@ import {
   verifyInclusion,
 } from './tree.ts';
 
-const LARGEST = 64;
-const leaves = Array.from({ length: LARGEST }, (_, i) => leafHash(Uint8Array.of(i)));
+const LARGEST = 300;
+const leaves = Array.from({ length: LARGEST }, (_, i) => leafHash(Uint8Array.of(i >> 8, i)));
 
 // Complete subtrees by level, and roots by the definition of RFC 6962 §2.1: the oracle for the proofs.
 const levels: Uint8Array[][] = [leaves];
@@ -64,28 +64,49 @@ function expectRefusal(code: VerificationErrorCode, run: () => void): void {
 describe('RFC 6962 tree', () => {
   test('empty tree is SHA-256 of nothing (§2.1)', () =>
     expect(serializeHex(EMPTY_ROOT)).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'));
-  test('the roots of the reference log for its eight test leaves', () => {
-    const entries = [
-      '',
-      '00',
-      '10',
-      '2021',
-      '3031',
-      '40414243',
-      '5051525354555657',
-      '606162636465666768696a6b6c6d6e6f',
-    ];
-    const hashes = entries.map((entry) => leafHash(parseHex(entry)));
-    expect(hashes.map((_, i) => serializeHex(rootOf(hashes.slice(0, i + 1))))).toEqual([
+  // The vectors that implementations of RFC 6962 share, of the trees of these eight leaves.
+  const vector = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
+  const vectorLeaves = vector.map((entry) => leafHash(parseHex(entry)));
+  const vectorNode = (level: number, index: bigint): Uint8Array =>
+    rootOf(vectorLeaves.slice(Number(index) << level, (Number(index) + 1) << level));
+  const [h1, h2, h3] = [
+    '96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7',
+    '5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e',
+    '6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4',
+  ];
+  const h5 = 'bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b';
+  const h6 = 'ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0';
+  const h7 = '0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a';
+  const root2 = 'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125';
+  const root4 = 'd37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7';
+  test('the roots of the shared vectors', () => {
+    expect(vectorLeaves.map((_, i) => serializeHex(rootOf(vectorLeaves.slice(0, i + 1))))).toEqual([
       '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
-      'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125',
+      root2,
       'aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77',
-      'd37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7',
+      root4,
       '4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4',
       '76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef',
       'ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c',
       '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
     ]);
+  });
+  test.each([
+    [0, 1, []],
+    [0, 8, [h1, h2, h3]],
+    [5, 8, [h5, h6, root4]],
+    [2, 3, [root2]],
+    [1, 5, ['6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d', h2, h5]],
+  ])('the inclusion proof of entry %d among %d in the shared vectors', (index, size, hashes) => {
+    expect(inclusionProof(BigInt(index), BigInt(size), vectorNode).map(serializeHex)).toEqual(hashes as string[]);
+  });
+  test.each([
+    [1, 1, []],
+    [1, 8, [h1, h2, h3]],
+    [6, 8, [h7, h6, root4]],
+    [2, 5, [h2, h5]],
+  ])('the consistency proof from %d to %d in the shared vectors', (first, second, hashes) => {
+    expect(consistencyProof(BigInt(first), BigInt(second), vectorNode).map(serializeHex)).toEqual(hashes as string[]);
   });
   // RFC 6962 §2.1.3: the tree of seven leaves d0..d6.
   const node = (level: number, index: number) => levels[level]![index]!;
@@ -101,11 +122,11 @@ describe('RFC 6962 tree', () => {
     expect(consistencyOf(4, 7).hashes).toEqual([right]);
     expect(consistencyOf(6, 7).hashes).toEqual([node(1, 2), node(0, 6), node(2, 0)]);
   });
-  test('every inclusion proof of every tree up to 64 leaves', () => {
+  test('every inclusion proof of every tree up to 300 leaves', () => {
     for (let size = 1; size <= LARGEST; size++)
       for (let index = 0; index < size; index++) verifyInclusion(inclusionOf(index, size));
   });
-  test('every consistency proof between trees up to 64 leaves', () => {
+  test('every consistency proof between trees up to 300 leaves', () => {
     for (let second = 0; second <= LARGEST; second++)
       for (let first = 0; first <= second; first++) verifyConsistency(consistencyOf(first, second));
   });
