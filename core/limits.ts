@@ -125,8 +125,10 @@ export const MAX_PENDING_VERIFICATION_BYTES = 64 * 1024 * 1024;
 /** Microseconds of verification before the event loop has its turn again; one P-521 or Ed25519ph more may follow. */
 export const VERIFICATION_TURN_MICROSECONDS = 3_000;
 
-/** Entries of one log that wait for a commit: half a second's work at the rate of the slower disks (8,000 per second). */
-export const MAX_WAITING_APPENDS = 4_000;
+/** Milliseconds of work that may wait before a log: what comes on top is refused, for a client that waits longer asks twice. */
+export const MAX_WAITING_MS = 500;
+/** Entries of one log that wait for a commit, however fast they seem to go: half a second at 40,000 per second. */
+export const MAX_WAITING_APPENDS = 20_000;
 /** Bytes of those entries together; at least one entry of MAX_LOG_REQUEST_BYTES has to fit. */
 export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 /** Entries in one commit: beyond about 500 a larger one is not cheaper per entry, and it keeps the event loop. */

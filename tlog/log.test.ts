@@ -5,13 +5,12 @@ import { join } from 'node:path';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
-import { MAX_WAITING_APPENDS } from '../core/limits.ts';
 import { leafHash, nodeHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
 import { createNoteSigner } from './checkpoint-signer.ts';
 import { type Log, openLog } from './log.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
-import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
+import { createMemoryDisk, createMemoryStore, type MemoryDisk } from './testing-store.ts';
 import { EMPTY_EDGE, extend, rootOfEdge } from './tree-edge.ts';
 
 const KEY = generateKey('ed25519');
@@ -285,16 +284,29 @@ describe('faults of the store', () => {
 });
 
 describe('bounds', () => {
-  test('a queue that is full refuses with OVERLOADED and loses nothing', async () => {
-    const store: FaultyStore = createMemoryStore(createMemoryDisk());
-    const log = await open(store);
-    const answers = await Promise.allSettled(
-      Array.from({ length: MAX_WAITING_APPENDS + 5 }, (_, n) => log.append({ body: body(n) })),
-    );
+  test('more than half a second of work is refused with OVERLOADED, and nothing else is lost', async () => {
+    const log = await open(createMemoryStore(createMemoryDisk()));
+    const submitted = 6000;
+    const asked = Promise.allSettled(Array.from({ length: submitted }, (_, n) => log.append({ body: body(n) })));
+    expect(() => log.requireRoom()).toThrow(expect.objectContaining({ code: 'OVERLOADED' }));
+    const answers = await asked;
     const refused = answers.filter((answer) => answer.status === 'rejected');
-    expect(refused.length).toBe(5);
-    expect(refused[0]?.reason).toMatchObject({ code: 'OVERLOADED' });
-    expect(log.head().treeSize).toBe(BigInt(MAX_WAITING_APPENDS));
+    // By what is assumed of a disk of which nothing is known: 0.125 ms an entry and 5 ms a commit.
+    expect(refused.length).toBeWithin(2000, 2600);
+    expect(refused.every(({ reason }) => (reason as { code: unknown }).code === 'OVERLOADED')).toBe(true);
+    expect(log.head().treeSize).toBe(BigInt(submitted - refused.length));
+    expect(() => log.requireRoom()).not.toThrow();
+  });
+
+  test('however slow the disk seems, one entry may wait beside those that are being committed', async () => {
+    const pace = { measured: () => {}, timeFor: () => 60_000 };
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await openLog({ store, tree: 'v2', signer, clock, identity: 'leaf-hash', pace });
+    const first = log.append({ body: body(0) });
+    await expect(log.append({ body: body(1) })).rejects.toMatchObject({ code: 'OVERLOADED' });
+    const again = log.append({ body: body(0) });
+    expect([(await first).index, (await again).index]).toEqual([0n, 0n]);
+    expect((await log.append({ body: body(1) })).index).toBe(1n);
   });
 
   test('a log that is closing finishes what it has accepted and takes no more', async () => {

@@ -3,7 +3,8 @@
  *
  * Life of an entry
  *   1. `append` computes the leaf hash and puts the submission into `waiting`, or joins the same submission if one waits
- *      or is being committed. The queue is bounded: beyond it the answer is OVERLOADED.
+ *      or is being committed. The queue is bounded: beyond half a second's
+ *      work, by the pace of the commits so far, the answer is OVERLOADED.
  *   2. The sequencer (one loop per log) takes what has gathered as a batch and asks the index of identities which of it is
  *      known. It alone commits, and whoever else extends the stored tree makes its commit fail, so between this question
  *      and the commit no duplicate can slip in.
@@ -27,12 +28,19 @@
  */
 import { serializeHex } from '../core/bytes/bytes.ts';
 import { StorageError } from '../core/errors.ts';
-import { MAX_APPEND_BATCH, MAX_APPEND_BATCH_BYTES, MAX_WAITING_APPENDS, MAX_WAITING_BYTES } from '../core/limits.ts';
+import {
+  MAX_APPEND_BATCH,
+  MAX_APPEND_BATCH_BYTES,
+  MAX_WAITING_APPENDS,
+  MAX_WAITING_BYTES,
+  MAX_WAITING_MS,
+} from '../core/limits.ts';
 import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
 import { createDuplicateIndex, type DuplicateIndex, type ReadHashes, type SegmentFiles } from './duplicate-index.ts';
 import { corrupt, forked } from './faults.ts';
 import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
+import { createPace, type Pace } from './pace.ts';
 import type { Head, Leaf, Store } from './store.ts';
 import { extend, rootOfEdge } from './tree-edge.ts';
 import { createTileCache, loadTree, readLeafHashes, rootAt, type TreeState } from './tree-state.ts';
@@ -66,6 +74,8 @@ export interface LogOptions {
   readonly identity: 'leaf-hash' | 'submitted';
   /** Where the indexes by hash are kept; left out: in memory alone. */
   readonly indexFiles?: SegmentFiles | undefined;
+  /** Left out: measured. Tests have another one. */
+  readonly pace?: Pace;
 }
 
 export interface Log extends LogReader {
@@ -75,13 +85,18 @@ export interface Log extends LogReader {
    * store (it may have been logged; submitting it again is safe), LOG_FORKED.
    */
   append(submission: Submission): Promise<Appended>;
+  /**
+   * Asked before an entry is verified, so that one which would be refused costs nothing. OVERLOADED if so many wait that
+   * another one would take longer than MAX_WAITING_MS to be durable; the errors of a log that takes nothing any more.
+   */
+  requireRoom(): void;
   /** Refuses further appends and waits for those under way. The store stays open. */
   close(): Promise<void>;
 }
 
 /** Opens a tree, creating it if the store has none. Errors: LOG_FORKED, DATABASE_CORRUPT and those of the store. */
 export async function openLog(options: LogOptions): Promise<Log> {
-  const { store, tree, signer, clock, identity, indexFiles } = options;
+  const { store, tree, signer, clock, identity, indexFiles, pace = createPace() } = options;
   const cache = createTileCache(store, tree);
   let state = await loadTree(store, tree, signer);
   const openIndex = (kind: string, read: ReadHashes): DuplicateIndex =>
@@ -113,17 +128,32 @@ export async function openLog(options: LogOptions): Promise<Log> {
     const hash = leafHash(submission.body);
     const itsIdentity = identityOf(submission, hash);
     const key = serializeHex(itsIdentity);
+    // Who joins an entry that waits already takes no room.
     const same = waiting.get(key) ?? inFlight.get(key);
     if (same) return { ...(await same.answer.promise), duplicate: true };
     const bytes = submission.body.length + (submission.extra?.length ?? 0);
-    if (waiting.size >= MAX_WAITING_APPENDS || waitingBytes + bytes > MAX_WAITING_BYTES) {
-      throw overloaded('too many entries wait to be logged');
-    }
+    if (isFull(bytes)) throw overloaded('too many entries wait to be logged');
     const item: Waiting = { submission, leafHash: hash, identity: itsIdentity, bytes, answer: Promise.withResolvers() };
     waiting.set(key, item);
     waitingBytes += bytes;
     sequencer ??= sequence();
     return item.answer.promise;
+  }
+
+  /** However slow the disk, one entry may wait for it. */
+  function isFull(bytes: number): boolean {
+    if (waiting.size === 0) return false;
+    return (
+      waiting.size >= MAX_WAITING_APPENDS ||
+      waitingBytes + bytes > MAX_WAITING_BYTES ||
+      pace.timeFor(waiting.size + 1) > MAX_WAITING_MS
+    );
+  }
+
+  function requireRoom(): void {
+    if (broken) throw broken;
+    if (closing) throw overloaded('the log is shutting down');
+    if (isFull(0)) throw overloaded('too many entries wait to be logged');
   }
 
   async function sequence(): Promise<void> {
@@ -133,7 +163,9 @@ export async function openLog(options: LogOptions): Promise<Log> {
       const batch = takeBatch();
       try {
         if (stale) await reload();
+        const started = performance.now();
         await commitBatch([...batch.values()]);
+        pace.measured(batch.size, performance.now() - started);
       } catch (error) {
         stale = true;
         const failed = [...batch.values(), ...waiting.values()];
@@ -264,7 +296,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
     for (const index of indexes) await index.close();
   }
 
-  return { ...reader, origin: signer.origin, append, close };
+  return { ...reader, origin: signer.origin, append, requireRoom, close };
 }
 
 interface Waiting {

@@ -222,7 +222,7 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
 
   async function append(submission: Parameters<Log['append']>[0]): Promise<Appended> {
     if (closing) throw unpublished('the log is shutting down');
-    if (appends >= MAX_WAITING_PUBLICATIONS) throw unpublished('too many entries wait for the witnesses');
+    requireUnpublishedRoom();
     appends++;
     try {
       const entry = await log.append(submission);
@@ -234,6 +234,10 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
     } finally {
       appends--;
     }
+  }
+
+  function requireUnpublishedRoom(): void {
+    if (appends >= MAX_WAITING_PUBLICATIONS) throw unpublished('too many entries wait for the witnesses');
   }
 
   async function headBeyond(index: bigint): Promise<Published> {
@@ -269,6 +273,10 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
     },
     lag: () => log.head().treeSize - size(),
     append,
+    requireRoom() {
+      requireUnpublishedRoom();
+      log.requireRoom();
+    },
     entry: async (index) => (index < size() ? log.entry(index) : undefined),
     async entries(start, end) {
       const last = size();
