@@ -96,9 +96,14 @@ const TOKEN_PROVIDERS: readonly TokenProvider[] = [
   },
 ];
 
-/** The first provider that is present, undefined if this computer has none. */
-export function findProvider(context: AmbientContext): TokenProvider | undefined {
-  return TOKEN_PROVIDERS.find((provider) => provider.isPresent(context));
+/** The first provider that is present, or the one that is named, present or not; undefined if this computer has none. */
+export function findProvider(context: AmbientContext, name?: string): TokenProvider | undefined {
+  if (name === undefined) return TOKEN_PROVIDERS.find((provider) => provider.isPresent(context));
+  const named = TOKEN_PROVIDERS.find((provider) => provider.name === name);
+  if (named?.isPresent(context)) return named;
+  throw new IdentityError('IDENTITY_TOKEN_MISSING', `there is no identity token from ${name}`, {
+    hint: 'git config --unset hallmark.tokenProvider, to use what is there',
+  });
 }
 
 /** CI systems that could give a token but were not asked to: what to add, exactly. */

@@ -77,7 +77,8 @@ function isTerminal(fd: number): boolean {
 }
 
 // Synchronous, so that nothing is lost when the process ends right after. A pipe that is full answers EAGAIN.
-function writeAll(fd: number, text: string): void {
+/** Writes all of a text to a descriptor; nothing if its reader has left. */
+export function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text, 'utf8');
   for (let at = 0; at < bytes.length; ) {
     try {

@@ -36,6 +36,7 @@ export async function loginWithDevice(login: LoginContext, endpoints: IssuerEndp
       device_code: deviceCode,
       client_id: login.clientId,
       code_verifier: verifier,
+      ...(login.clientSecret !== undefined && { client_secret: login.clientSecret }),
     });
     if (error === undefined) return acceptIdToken(fields, login, undefined);
     if (error === 'slow_down') pause += DEFAULT_INTERVAL_S;

@@ -29,6 +29,29 @@ export const ENV = {
   DISPLAY: 'a graphical session: log in with its browser',
   WAYLAND_DISPLAY: 'the same',
   CI: 'any value: never a prompt, no progress display',
+  HALLMARK_PASSED_ON: 'set for the gpg that a signature is passed on to: should that be this program again, it stops',
+  GITSIGN_FULCIO_URL: 'git signing: certificate authority',
+  SIGSTORE_FULCIO_URL: 'the same, where the one before is not set',
+  GITSIGN_REKOR_URL: 'git signing: transparency log',
+  SIGSTORE_REKOR_URL: 'the same, where the one before is not set',
+  GITSIGN_REKOR_MODE: 'git signing: offline or online',
+  GITSIGN_REKOR_VERSION: 'git signing: 1 or 2',
+  SIGSTORE_REKOR_VERSION: 'the same, where the one before is not set',
+  GITSIGN_TIMESTAMP_SERVER_URL: 'git signing: timestamp authority',
+  SIGSTORE_TIMESTAMP_SERVER_URL: 'the same, where the one before is not set',
+  GITSIGN_OIDC_ISSUER: 'git signing: where to log in',
+  SIGSTORE_OIDC_ISSUER: 'the same, where the one before is not set',
+  GITSIGN_OIDC_CLIENT_ID: 'git signing: client at the issuer',
+  SIGSTORE_OIDC_CLIENT_ID: 'the same, where the one before is not set',
+  GITSIGN_OIDC_CLIENT_SECRET_FILE: 'git signing: file with the secret of that client',
+  SIGSTORE_OIDC_CLIENT_SECRET_FILE: 'the same, where the one before is not set',
+  GITSIGN_OIDC_REDIRECT_URL: 'git signing: where the issuer sends the browser back to',
+  SIGSTORE_OIDC_REDIRECT_URL: 'the same, where the one before is not set',
+  GITSIGN_CONNECTOR_ID: 'git signing: which login the issuer offers first',
+  SIGSTORE_CONNECTOR_ID: 'the same, where the one before is not set',
+  GITSIGN_TOKEN_PROVIDER: 'git signing: where the identity token comes from',
+  SIGSTORE_TOKEN_PROVIDER: 'the same, where the one before is not set',
+  GITSIGN_MATCH_COMMITTER: 'git signing: true refuses to sign what another committer made',
 } as const;
 
 export type EnvName = keyof typeof ENV;
@@ -48,3 +71,12 @@ export function readEnvExact(name: EnvName): string | undefined {
 export function readEnvReference(name: string): string | undefined {
   return process.env[name];
 }
+
+/** The whole environment with one variable more, for a program that is run in our place. */
+export const environmentWith = (name: EnvName, value: string): Record<string, string | undefined> => ({
+  ...process.env,
+  [name]: value,
+});
+
+/** The folders on PATH, in order. */
+export const searchPath = (): string[] => (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '');

@@ -3,7 +3,7 @@ import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { InputError, TrustError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import type { Http } from '../core/http/client.ts';
-import { MAX_IDENTITY_TOKEN_CHARS } from '../core/limits.ts';
+import { MAX_IDENTITY_TOKEN_CHARS, MAX_KEY_FILE_BYTES } from '../core/limits.ts';
 import { type IdentityToken, isJwt, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
 import { findProvider, readSmallText, tokenMissing, wrongAudience } from './ambient.ts';
 import { hasBrowser, openBrowser } from './browser.ts';
@@ -14,6 +14,13 @@ export interface IdentityFlags {
   oidcIssuer?: string;
   oidcClientId: string;
   oidcDisableAmbientProviders?: true;
+  /** Of git signing alone: the provider that is to be used, by its name in ambient.ts. */
+  provider?: string;
+  /** Log in with another device, browser or not. */
+  deviceLogin?: true;
+  clientSecretFile?: string;
+  redirectUrl?: string;
+  connectorId?: string;
 }
 
 /** Adds the flags that say who signs. */
@@ -52,7 +59,7 @@ async function findToken(
   if (flags.identityToken !== undefined) return parseIdentityToken(readToken(flags.identityToken));
 
   const context = { env: cli.env, readText: readSmallText, http, audience: flags.oidcClientId };
-  const provider = flags.oidcDisableAmbientProviders ? undefined : findProvider(context);
+  const provider = flags.oidcDisableAmbientProviders ? undefined : findProvider(context, flags.provider);
   if (provider !== undefined) {
     const token = parseIdentityToken(await provider.token(context));
     if (!token.audiences.includes(flags.oidcClientId)) throw wrongAudience(provider.name, token, flags.oidcClientId);
@@ -67,14 +74,27 @@ async function findToken(
     });
   }
   const { fetchEndpoints } = await import('./oidc.ts');
-  const login = { http, issuer, clientId: flags.oidcClientId, say: cli.say };
+  const login = {
+    http,
+    issuer,
+    clientId: flags.oidcClientId,
+    say: cli.say,
+    ...(flags.clientSecretFile !== undefined && { clientSecret: readSecret(flags.clientSecretFile) }),
+    ...(flags.redirectUrl !== undefined && { redirectUrl: flags.redirectUrl }),
+    ...(flags.connectorId !== undefined && { connectorId: flags.connectorId }),
+  };
   const endpoints = await fetchEndpoints(http, issuer);
-  if (hasBrowser(cli) || endpoints.deviceAuthorization === undefined) {
+  const byBrowser = hasBrowser(cli) && flags.deviceLogin === undefined;
+  if (byBrowser || endpoints.deviceAuthorization === undefined) {
     const { loginWithBrowser } = await import('./login.ts');
     return loginWithBrowser(login, endpoints, hasBrowser(cli) ? openBrowser : () => false);
   }
   const { loginWithDevice } = await import('./device-login.ts');
   return loginWithDevice(login, endpoints);
+}
+
+function readSecret(path: string): string {
+  return parseUtf8(readFileBounded(path, MAX_KEY_FILE_BYTES, 'client secret')).trim();
 }
 
 /** The value of --identity-token: the token itself if it looks like one, else the file that holds it. */

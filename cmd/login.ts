@@ -26,12 +26,13 @@ export async function loginWithBrowser(
   const nonce = serializeBase64Url(random(32));
   const { verifier, challenge } = pkce(random);
 
-  const callback = awaitCallback({ state, issuer: login.issuer });
+  const fixed = login.redirectUrl === undefined ? undefined : loopbackUrl(login.redirectUrl);
+  const callback = awaitCallback({ state, issuer: login.issuer, path: fixed?.pathname ?? CALLBACK_PATH });
   // Port 0: any free one. The issuer accepts loopback redirects on every port (RFC 8252 §7.3).
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: callback.handle });
+  const server = Bun.serve({ hostname: '127.0.0.1', port: Number(fixed?.port ?? 0), fetch: callback.handle });
   const timer = setTimeout(() => callback.fail(failed(`nobody logged in within ${timeoutMs / 1000} s`)), timeoutMs);
   try {
-    const redirectUri = `http://127.0.0.1:${server.port}${CALLBACK_PATH}`;
+    const redirectUri = login.redirectUrl ?? `http://127.0.0.1:${server.port}${CALLBACK_PATH}`;
     const url = new URL(endpoints.authorization);
     for (const [name, value] of Object.entries({
       response_type: 'code',
@@ -42,6 +43,7 @@ export async function loginWithBrowser(
       nonce,
       code_challenge: challenge,
       code_challenge_method: 'S256',
+      ...(login.connectorId !== undefined && { connector_id: login.connectorId }),
     }))
       url.searchParams.set(name, value);
     login.say(
@@ -56,6 +58,7 @@ export async function loginWithBrowser(
       redirect_uri: redirectUri,
       client_id: login.clientId,
       code_verifier: verifier,
+      ...(login.clientSecret !== undefined && { client_secret: login.clientSecret }),
     });
     if (error !== undefined) throw failed(`the issuer says: ${description}`);
     return acceptIdToken(fields, login, nonce);
@@ -71,7 +74,7 @@ export async function loginWithBrowser(
  * The receiving end of the redirect: a request handler and the code that it waits for. Only a request with our state
  * counts (RFC 6749 §10.12); one with another state ends the login, as somebody is trying to log us in as themselves.
  */
-function awaitCallback(expected: { state: string; issuer: string }): {
+function awaitCallback(expected: { state: string; issuer: string; path: string }): {
   handle: (request: Request) => Response;
   code: Promise<string>;
   fail: (error: Error) => void;
@@ -85,7 +88,7 @@ function awaitCallback(expected: { state: string; issuer: string }): {
   };
   const handle = (request: Request): Response => {
     const url = new URL(request.url);
-    if (request.method !== 'GET' || url.pathname !== CALLBACK_PATH) return new Response('not found\n', { status: 404 });
+    if (request.method !== 'GET' || url.pathname !== expected.path) return new Response('not found\n', { status: 404 });
     const one = (name: string): string | undefined => {
       const values = url.searchParams.getAll(name);
       return values.length === 1 ? values[0] : undefined;
@@ -103,6 +106,13 @@ function awaitCallback(expected: { state: string; issuer: string }): {
     return page(200, 'Logged in', 'You can close this window and return to the terminal.');
   };
   return { handle, code: promise, fail: reject };
+}
+
+// The code comes back to this computer, or not to us at all.
+function loopbackUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'http:' && /^(?:localhost|127\.0\.0\.1)$/.test(url.hostname) && url.port !== '') return url;
+  throw failed(`the redirect URL ${JSON.stringify(text.slice(0, 200))} is not http://localhost:PORT/PATH`);
 }
 
 // Hashed first, so that the time of the comparison says nothing about the secret.

@@ -2,6 +2,7 @@ import { HallmarkError, UsageError } from '../core/errors.ts';
 import { type Cli, processCli, resultText } from './cli.ts';
 import { COMMANDS } from './commands.ts';
 import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf, PartialFailure } from './exit.ts';
+import { isGpgCall } from './gpg-call.ts';
 import { printable } from './report.ts';
 import { versionLine } from './version.ts';
 
@@ -14,6 +15,8 @@ export async function main(argv: readonly string[], cli: Cli): Promise<number> {
       cli.out(`${versionLine()}\n`);
       return 0;
     }
+    // git calls this for every commit that it signs or shows.
+    if (isGpgCall(argv)) return await (await import('./git-program.ts')).runGitProgram(argv, cli);
     return await dispatch(argv, cli);
   } catch (error) {
     if (error instanceof AlreadyReported) return error.exitCode;

@@ -11,6 +11,12 @@ export interface LoginContext {
   readonly issuer: string;
   readonly clientId: string;
   readonly say: (text: string) => void;
+  /** Of a client that is registered with one. */
+  readonly clientSecret?: string;
+  /** Of a client that is registered for one address: a port of this computer. */
+  readonly redirectUrl?: string;
+  /** Which login a Dex offers first. */
+  readonly connectorId?: string;
 }
 
 /** The endpoints of an issuer (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */

@@ -16,7 +16,8 @@ export function readPolicy(path: string): RulePolicy {
   );
 }
 
-function parseDocument(path: string, text: string): Json {
+/** The document in a policy file: JSON, or YAML by its name or its first character. INPUT_*, POLICY_INVALID. */
+export function parseDocument(path: string, text: string): Json {
   const isYaml = /\.ya?ml$/i.test(path) || !/^\s*\{/.test(text);
   return isYaml ? parseYaml(text) : parseJson(text);
 }

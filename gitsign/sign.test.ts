@@ -9,7 +9,7 @@ import { type Certificate, serializeCertificatePem } from '../core/x509/certific
 import { parseEmbeddedEntry, serializeEmbeddedEntry } from './log-entry.ts';
 import { loggedObjectId } from './object-id.ts';
 import { signGitPayload } from './sign.ts';
-import { isSigstoreMessage, parseArmor, parseCmsSignature, serializeArmor } from './signature.ts';
+import { isOurArmor, parseArmor, parseCmsSignature, serializeArmor } from './signature.ts';
 import { commitPayload, gitStack, tagPayload } from './testing.ts';
 import { verifyGitSignature } from './verify.ts';
 
@@ -273,8 +273,14 @@ describe('embedded entries', () => {
   });
 });
 
-test('a message of another certificate is not of Sigstore', async () => {
-  const { armor } = await (await gitStack()).sign(payload);
-  expect(isSigstoreMessage(derOf(armor))).toBe(true);
-  expect(isSigstoreMessage(concat(element(0x30, integer(1)), octetString(payload)))).toBe(false);
+test('ours is told from others, damaged or not', async () => {
+  const { armor, cms } = await (await gitStack()).sign(payload);
+  const isOurs = (text: string): boolean => isOurArmor(serializeUtf8(text));
+  expect(isOurs(armor)).toBe(true);
+  expect(isOurs(serializeArmor('PGP SIGNATURE', cms))).toBe(true);
+  expect(isOurs(armor.replace(/\n[^\n]*\n-----END/, '\n-----END'))).toBe(true);
+  expect(isOurs(`${armor}${armor}`)).toBe(true);
+  const foreign = concat(element(0x30, integer(1)), octetString(payload));
+  expect(isOurs(serializeArmor('SIGNED MESSAGE', foreign))).toBe(false);
+  expect(isOurs('-----BEGIN PGP SIGNATURE-----\n\niHUEABYKAB0=\n=abcd\n-----END PGP SIGNATURE-----\n')).toBe(false);
 });

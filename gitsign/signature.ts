@@ -53,10 +53,17 @@ export function parseArmor(armor: Uint8Array): { label: string; der: Uint8Array 
 export const serializeArmor = (label: ArmorLabel, der: Uint8Array): string => serializePem(label, der);
 
 /**
- * True for a message of Sigstore: something in it is named by Sigstore's arc, as the certificate's OIDC issuer always is. All
- * others are for gpgsm. Told without parsing, as theirs are not always DER.
+ * True for an armor of ours: something in the message is named by Sigstore's arc, as the certificate's OIDC issuer always is.
+ * Everything else is gpg's or gpgsm's. Told leniently, as theirs are not always DER, and as one of ours that is damaged is
+ * to be refused here and not elsewhere.
  */
-export const isSigstoreMessage = (der: Uint8Array): boolean => Buffer.from(der).includes(SIGSTORE_ARC);
+export function isOurArmor(armor: Uint8Array): boolean {
+  const text = Buffer.from(armor).toString('latin1');
+  return text.split(/-----BEGIN [A-Z0-9 ]+-----/).some((block) => {
+    const [body = ''] = block.split('-----END', 1);
+    return Buffer.from(body.replace(/[^A-Za-z0-9+/]/g, ''), 'base64').includes(SIGSTORE_ARC);
+  });
+}
 
 /**
  * Reads a signature: CMS in the one form that gitsign writes, with one signer whose certificate comes along. Whatever could be

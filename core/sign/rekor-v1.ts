@@ -4,7 +4,7 @@ import { parseBase64, parseHex, serializeBase64, serializeUtf8 } from '../bytes/
 import { Fields } from '../bytes/fields.ts';
 import type { Json } from '../bytes/json.ts';
 import { serializeEnvelope } from '../dsse/envelope.ts';
-import { ServiceError } from '../errors.ts';
+import { InputError, ServiceError } from '../errors.ts';
 import {
   type Http,
   type HttpAnswer,
@@ -14,7 +14,7 @@ import {
   readAnswer,
   request,
 } from '../http/client.ts';
-import { MAX_LOG_SIZE, MAX_PROOF_HASHES } from '../limits.ts';
+import { MAX_INDEX_RESULTS, MAX_LOG_SIZE, MAX_PROOF_HASHES } from '../limits.ts';
 import { type Submission, verifierPem } from './submission.ts';
 
 const SERVICE = 'the transparency log (Rekor v1)';
@@ -39,19 +39,45 @@ export async function submitToRekorV1(http: Http, url: string, submission: Submi
   };
   const answer = await request(http, call);
   if (answer.status !== 409) return parseLogEntry(call, parseJsonAnswer(call, answer));
+  return fetchLogEntry(http, url, existingEntryId(call, answer));
+}
 
-  const existing: HttpRequest = {
+/** The entry of this ID with proof and promise, not verified. An ID is the leaf hash, or the tree ID before it. */
+export async function fetchLogEntry(http: Http, url: string, id: string): Promise<TransparencyLogEntry> {
+  const call: HttpRequest = {
     service: SERVICE,
     method: 'GET',
-    url: joinUrl(url, `${ENTRIES}/${existingEntryId(call, answer)}`),
+    url: joinUrl(url, `${ENTRIES}/${id}`),
     headers: { accept: 'application/json' },
     timeoutMs: TIMEOUT_MS,
     accept: [200],
     // Reads can lag behind writes: the log knows the entry, its replica not yet.
     retry: [404],
   };
-  return parseLogEntry(existing, parseJsonAnswer(existing, await request(http, existing)));
+  return parseLogEntry(call, parseJsonAnswer(call, await request(http, call)));
 }
+
+/** The IDs of the entries about a digest, as its index has them. */
+export async function searchRekorV1(http: Http, url: string, query: { readonly hash: string }): Promise<string[]> {
+  const call: HttpRequest = {
+    service: SERVICE,
+    method: 'POST',
+    url: joinUrl(url, '/api/v1/index/retrieve'),
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify(query),
+    timeoutMs: TIMEOUT_MS,
+    accept: [200],
+  };
+  const answer = parseJsonAnswer(call, await request(http, call));
+  return readAnswer(call, () => {
+    if (!Array.isArray(answer) || answer.length > MAX_INDEX_RESULTS || !answer.every(isEntryId)) {
+      throw new InputError('ENTRY_INVALID', `expected up to ${MAX_INDEX_RESULTS} entry IDs`);
+    }
+    return answer;
+  });
+}
+
+const isEntryId = (id: Json): id is string => typeof id === 'string' && ENTRY_ID.test(id);
 
 function proposedEntry({ content, verifier }: Submission): Uint8Array | string {
   const pem = verifierPem(verifier);

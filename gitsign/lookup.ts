@@ -1,0 +1,36 @@
+import type { TransparencyLogEntry } from '../core/bundle/bundle.ts';
+import { parseEntryBody } from '../core/bundle/entry.ts';
+import { equal, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
+import { sha256 } from '../core/crypto/hash.ts';
+import type { Http } from '../core/http/client.ts';
+import { fetchLogEntry, searchRekorV1 } from '../core/sign/rekor-v1.ts';
+import { serializeCertificatePem } from '../core/x509/certificate.ts';
+import { loggedObjectIds } from './object-id.ts';
+import type { CmsSignature } from './signature.ts';
+
+/** Entries of one ID that are looked at: anybody can log another one for it. */
+const MAX_LOOKED_AT = 20;
+
+/**
+ * Asks a Rekor v1 log for the entry of a signature in gitsign's online mode: one about any of the IDs that versions of gitsign
+ * have given the object, with the certificate of the signature. Nothing of it is verified. Undefined if there is none.
+ */
+export async function lookUpEntry(
+  http: Http,
+  log: string,
+  payload: Uint8Array,
+  armor: Uint8Array,
+  { certificate }: CmsSignature,
+): Promise<TransparencyLogEntry | undefined> {
+  for (const id of loggedObjectIds(payload, armor)) {
+    const digest = sha256(serializeUtf8(id));
+    const found = await searchRekorV1(http, log, { hash: `sha256:${serializeHex(digest)}` });
+    for (const entryId of found.slice(0, MAX_LOOKED_AT)) {
+      const entry = await fetchLogEntry(http, log, entryId);
+      const body = parseEntryBody(entry.canonicalizedBody);
+      if (body.kind !== 'hashedrekord' || body.version !== '0.0.1' || !equal(body.digest, digest)) continue;
+      if (body.publicKeyPem === serializeCertificatePem(certificate)) return entry;
+    }
+  }
+  return undefined;
+}
