@@ -30,6 +30,7 @@ export const COMMANDS: Record<string, { summary: string; load: Load }> = {
     summary: 'turn attestations of npm, PyPI, GitHub into bundles',
     load: async () => (await import('./convert.ts')).convertCommand,
   },
+  git: { summary: 'sign commits and tags, and verify them', load: async () => (await import('./git.ts')).gitCommand },
   key: { summary: 'generate, import and show keys', load: async () => (await import('./key.ts')).keyCommand },
   trust: {
     summary: 'choose whom to trust, fetch trust material',

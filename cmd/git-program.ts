@@ -1,6 +1,5 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import { concat } from '../core/bytes/bytes.ts';
-import { HallmarkError, InputError } from '../core/errors.ts';
+import { closeSync, openSync } from 'node:fs';
+import { HallmarkError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_CMS_BYTES, MAX_GIT_OBJECT_BYTES } from '../core/limits.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
@@ -11,6 +10,7 @@ import { type Cli, writeAll } from './cli.ts';
 import type { GitSettings } from './git-settings.ts';
 import { type GpgCall, isForeignKey, parseGpgCall } from './gpg-call.ts';
 import { printable } from './report.ts';
+import { readStandardInput } from './standard-input.ts';
 
 /** Exit code of everything that git is to take for a failure. */
 const FAILED = 1;
@@ -89,31 +89,7 @@ async function verify(cli: Cli, call: VerifyCall, armor: Uint8Array, settings: G
 
 function readData(path: string): Uint8Array {
   if (path !== '-') return readFileBounded(path, MAX_GIT_OBJECT_BYTES, 'signed data');
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(64 * 1024);
-    const read = readStandardInput(chunk);
-    if (read === 0) return concat(...chunks);
-    length += read;
-    if (length > MAX_GIT_OBJECT_BYTES) {
-      throw new InputError('INPUT_TOO_LARGE', `more than ${MAX_GIT_OBJECT_BYTES} bytes to sign or verify`);
-    }
-    chunks.push(chunk.subarray(0, read));
-  }
-}
-
-function readStandardInput(chunk: Buffer): number {
-  for (;;) {
-    try {
-      return readSync(0, chunk);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EOF') return 0;
-      if (code !== 'EAGAIN') throw error;
-      Bun.sleepSync(1);
-    }
-  }
+  return readStandardInput(MAX_GIT_OBJECT_BYTES);
 }
 
 const statusWriter =

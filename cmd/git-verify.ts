@@ -1,0 +1,369 @@
+import { Command, Option } from 'commander';
+import type { Json } from '../core/bytes/json.ts';
+import { HallmarkError, InputError, UsageError, VerificationError } from '../core/errors.ts';
+import { MAX_POLICY_BYTES } from '../core/limits.ts';
+import { type ObjectFormat, parseSignedObject, signatureKind } from '../gitsign/object.ts';
+import { makerOf } from '../gitsign/person.ts';
+import { type GitPolicy, hasPaths, hasRefs, requireGitPolicy } from '../gitsign/policy.ts';
+import { isOurArmor, parseArmor, parseCmsSignature } from '../gitsign/signature.ts';
+import type { VerifiedGitSignature } from '../gitsign/verify.ts';
+import { type Cli, emit, outputOption, resultText } from './cli.ts';
+import { AlreadyReported, EXIT_REJECTED, errorJson, exitCodeOf } from './exit.ts';
+import {
+  changedPaths,
+  newCommits,
+  readObjects,
+  repositoryFormat,
+  type StoredObject,
+  selectObjects,
+  type Wanted,
+} from './git-objects.ts';
+import { parseGitPolicyText, policyOfIdentities, readGitPolicy, userGitPolicy } from './git-policy.ts';
+import { git, tryGit } from './git-process.ts';
+import { readGitSettings } from './git-settings.ts';
+import { lookUp, verifyMaybeOnline } from './git-verifying.ts';
+import { printable, reportText } from './report.ts';
+import { readStandardInput } from './standard-input.ts';
+import { type ResolvedTrust, resolveTrust, type TrustFlags, trustOptions } from './trust-store.ts';
+import { type PolicyFlags, signerOptions, statedPolicy } from './verify-policy.ts';
+
+/** Where a repository keeps its policy. */
+const POLICY_PATH = '.hallmark/policy.yaml';
+const NO_OBJECT = /^0+$/;
+
+/** What an object turned out to be. */
+type Status = 'verified' | 'rejected' | 'unproven' | 'unsigned' | 'openpgp' | 'ssh' | 'x509';
+const FOREIGN = ['unsigned', 'openpgp', 'ssh', 'x509'] as const satisfies Status[];
+
+interface Flags extends PolicyFlags, Omit<TrustFlags, 'output'> {
+  readonly anySigner?: true;
+  readonly ref?: string;
+  readonly allow?: readonly (typeof FOREIGN)[number][];
+  readonly online?: true;
+  readonly preReceive?: true;
+  readonly output: 'text' | 'json';
+}
+
+/** What is to be verified together: under one policy, on one branch or tag. */
+interface Batch {
+  readonly wanted: readonly Wanted[];
+  readonly policy: GitPolicy | undefined;
+  readonly ref: string | undefined;
+}
+
+interface Outcome {
+  readonly id: string;
+  readonly kind: 'commit' | 'tag';
+  readonly status: Status;
+  readonly verified?: VerifiedGitSignature;
+  readonly rules?: readonly string[];
+  readonly error?: HallmarkError;
+}
+
+/** `hallmark git verify`: commits and tags, in one process. */
+export function gitVerifyCommand(cli: Cli): Command {
+  const command = new Command('verify')
+    .description('Verify the signatures of commits and tags, offline, and that whoever signed may.')
+    .argument('[rev...]', 'revisions and ranges, as main..HEAD or v1.0 (default HEAD)')
+    .option(
+      '--ref <ref>',
+      'branch or tag that the policy is to hold for (default: the one that is named or checked out)',
+    )
+    .option('--any-signer', 'accept whoever signed')
+    .addOption(
+      new Option('--allow <kind>', 'accept what has no signature of this kind to verify; repeatable')
+        .choices(FOREIGN)
+        .argParser((value: string, previous: string[] = []) => [...previous, value]),
+    )
+    .option('--online', 'look up log entries that signatures do not hold')
+    .option('--pre-receive', 'be the pre-receive hook of a repository: what to verify is on standard input')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Of a range the policy is that of the commit before it, ${POLICY_PATH} there: what is under test cannot change it. Another one is
+given with --policy or with an identity; failing that, the one of your git configuration counts (hallmark git config).
+The format: docs/git.md.
+
+Examples:
+  hallmark git verify origin/main..HEAD
+  hallmark git verify v1.0 --from github:OWNER/REPO
+  hallmark git verify HEAD --certificate-identity you@example.com --certificate-oidc-issuer https://github.com/login/oauth
+  hallmark git verify main --any-signer --allow unsigned --output json
+
+Exit codes: 0 all are verified or allowed, 10 one is not signed with an identity, 12 one is rejected or not proven,
+2 wrong command line, 3 unusable input, 7 no trust material.
+`,
+    )
+    .action((revisions: string[], flags: Flags) => verifyObjects(cli, revisions, flags));
+  signerOptions(command);
+  return trustOptions(command);
+}
+
+async function verifyObjects(cli: Cli, revisions: readonly string[], flags: Flags): Promise<void> {
+  for (const flag of ['key', 'registryKeys', 'lock'] as const) {
+    if (flags[flag] !== undefined)
+      throw new UsageError(`--${flag} is for files: git signatures are made by identities`);
+  }
+  const format = repositoryFormat();
+  const batches = flags.preReceive
+    ? await pushedBatches(cli, revisions, flags)
+    : [await namedBatch(cli, revisions, flags)];
+  const trust = resolveTrust(cli, flags);
+  for (const warning of trust.warnings) cli.warn(warning);
+  const outcomes: Outcome[] = [];
+  for (const batch of batches) outcomes.push(...(await verifyBatch(cli, batch, trust, format, flags)));
+  report(cli, outcomes, flags);
+}
+
+/** What the command line says of who may have signed; undefined if nothing. */
+async function givenPolicy(flags: Flags): Promise<GitPolicy | 'anybody' | undefined> {
+  const { policy, ...others } = flags;
+  const stated = await statedPolicy('HEAD', others);
+  if ([stated, policy, flags.anySigner].filter((each) => each !== undefined).length > 1) {
+    throw new UsageError('--policy, --any-signer and an identity exclude each other');
+  }
+  if (flags.anySigner) return 'anybody';
+  if (policy !== undefined) return readGitPolicy(policy);
+  return stated !== undefined && 'identities' in stated ? policyOfIdentities('the command line', stated) : undefined;
+}
+
+async function namedBatch(cli: Cli, revisions: readonly string[], flags: Flags): Promise<Batch> {
+  const selection = selectObjects(revisions.length > 0 ? revisions : ['HEAD']);
+  const given = await givenPolicy(flags);
+  const policy = given ?? policyAtBases(selection.bases) ?? userGitPolicy(readGitSettings(cli));
+  if (policy === undefined) {
+    throw new UsageError('say who may have signed: there is no policy', {
+      hint: `${selection.bases === undefined ? '' : `commit one as ${POLICY_PATH} (docs/git.md), or `}give --policy FILE or --from PRESET, or --any-signer to accept everybody`,
+    });
+  }
+  return {
+    wanted: selection.wanted,
+    policy: policy === 'anybody' ? undefined : policy,
+    ref: refOf(selection.refs, flags.ref),
+  };
+}
+
+function refOf(named: readonly string[], flag: string | undefined): string | undefined {
+  if (flag !== undefined) return flag.startsWith('refs/') ? flag : `refs/heads/${flag}`;
+  const [only, ...others] = named;
+  return others.length === 0 ? only : undefined;
+}
+
+// Several ranges have one policy if all begin where it is the same.
+function policyAtBases(bases: readonly string[] | undefined): GitPolicy | undefined {
+  const found = new Map((bases ?? []).map((base) => [policyBlob(base), base]));
+  const [first, ...others] = found;
+  if (first === undefined || first[0] === undefined) return undefined;
+  if (others.length > 0) {
+    throw new UsageError('the ranges begin at commits with different policies', { hint: 'verify them one by one' });
+  }
+  return readPolicyAt(first[1]);
+}
+
+function policyBlob(commit: string): string | undefined {
+  const { code, stdout } = tryGit(['rev-parse', '--verify', '--quiet', `${commit}:${POLICY_PATH}`]);
+  return code === 0 ? Buffer.from(stdout).toString().trim() : undefined;
+}
+
+function readPolicyAt(commit: string): GitPolicy | undefined {
+  const blob = policyBlob(commit);
+  if (blob === undefined) return undefined;
+  const name = `${commit.slice(0, 12)}:${POLICY_PATH}`;
+  if (Number(git(['cat-file', '-s', blob])) > MAX_POLICY_BYTES) {
+    throw new InputError('INPUT_TOO_LARGE', `the policy ${name} has more than ${MAX_POLICY_BYTES} bytes`);
+  }
+  return parseGitPolicyText(name, tryGit(['cat-file', 'blob', blob]).stdout);
+}
+
+/**
+ * What a push brings (githooks, pre-receive): each ref's new commits, under the policy of its old value. The environment, in
+ * which git names the quarantine that the objects lie in, goes on to its children as it is.
+ */
+async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flags): Promise<Batch[]> {
+  if (revisions.length > 0 || flags.ref !== undefined) {
+    throw new UsageError('--pre-receive takes what to verify from standard input, and nothing beside');
+  }
+  const given = await givenPolicy(flags);
+  const settings = readGitSettings(cli);
+  const updates = Buffer.from(readStandardInput(MAX_POLICY_BYTES))
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
+  return updates.flatMap((line) => {
+    const [, before = '', after = '', ref = ''] = /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs\/\S+)$/.exec(line) ?? [];
+    if (ref === '') throw new UsageError(`not a line of a pre-receive hook: ${JSON.stringify(line.slice(0, 200))}`);
+    if (NO_OBJECT.test(after)) return [];
+    const old = NO_OBJECT.test(before) ? undefined : before;
+    const policy =
+      given ?? (old === undefined ? undefined : readPolicyAt(`${old}^{commit}`)) ?? userGitPolicy(settings);
+    if (policy === undefined) {
+      throw new UsageError(`${ref}: there is no policy to hold the push to`, {
+        hint: `a first push needs --policy FILE in the hook; later ones are held to ${POLICY_PATH} of what is there already`,
+      });
+    }
+    const ids = newCommits(after, old);
+    const tip = ids.includes(after) ? [] : git(['cat-file', '-t', after]).trim() === 'tag' ? [after] : [];
+    const wanted = [...tip, ...ids].map((id) => ({ id, ref: id === after ? ref : undefined }));
+    return [{ wanted, policy: policy === 'anybody' ? undefined : policy, ref }];
+  });
+}
+
+async function verifyBatch(
+  cli: Cli,
+  { wanted, policy, ref }: Batch,
+  trust: ResolvedTrust,
+  format: ObjectFormat,
+  flags: Flags,
+): Promise<Outcome[]> {
+  if (policy !== undefined && hasRefs(policy) && ref === undefined) {
+    throw new UsageError('the policy has rules for branches or tags, and none is named', {
+      hint: '--ref refs/heads/main',
+    });
+  }
+  const ids = wanted.map(({ id }) => id);
+  const paths = policy !== undefined && hasPaths(policy) ? changedPaths(ids) : undefined;
+  const refs = new Map(wanted.map((each) => [each.id, each.ref]));
+  const outcomes: Outcome[] = [];
+  for await (const object of readObjects(ids, format)) {
+    const { id, kind } = object;
+    if (kind === undefined) throw new UsageError(`${id} is neither a commit nor an annotated tag`);
+    const base = { id, kind };
+    try {
+      outcomes.push({
+        ...base,
+        ...(await verifyObject(
+          cli,
+          object,
+          { ref: ref ?? refs.get(id), named: refs.get(id), policy, paths: paths?.get(id) },
+          trust,
+          format,
+          flags,
+        )),
+      });
+    } catch (error) {
+      if (!(error instanceof HallmarkError) || (error.kind !== 'verification' && error.kind !== 'input')) throw error;
+      outcomes.push({ ...base, status: error.code === 'LOG_ENTRY_MISSING' ? 'unproven' : 'rejected', error });
+    }
+  }
+  return outcomes;
+}
+
+async function verifyObject(
+  cli: Cli,
+  { kind, body }: StoredObject,
+  place: {
+    readonly ref: string | undefined;
+    readonly named: string | undefined;
+    readonly policy: GitPolicy | undefined;
+    readonly paths: readonly string[] | undefined;
+  },
+  trust: ResolvedTrust,
+  format: ObjectFormat,
+  flags: Flags,
+): Promise<Pick<Outcome, 'status' | 'verified' | 'rules'>> {
+  if (kind === undefined) throw new Error('internal: an object without signature passed');
+  const { payload, signature: armor } = parseSignedObject(kind, body, format);
+  if (armor === undefined) return { status: 'unsigned' };
+  if (!isOurArmor(armor)) return { status: signatureKind(armor) ?? 'unsigned' };
+  const context = { payload, armor, signature: parseCmsSignature(parseArmor(armor).der) };
+  const look = flags.online ? () => lookUp(cli, trust, context) : undefined;
+  const verified = await verifyMaybeOnline(context, trust, cli.now(), look);
+  if (kind === 'tag') requireTagName(payload, place.named);
+  if (place.policy === undefined) return { status: 'verified', verified };
+  const maker = makerOf(payload);
+  const paths = kind === 'commit' ? place.paths : undefined;
+  return {
+    status: 'verified',
+    verified,
+    rules: requireGitPolicy(verified, place.policy, { ref: place.ref, paths, maker }),
+  };
+}
+
+// A tag object says its own name: under another one it would pass for a release that it is not.
+function requireTagName(payload: Uint8Array, ref: string | undefined): void {
+  if (ref?.startsWith('refs/tags/') !== true) return;
+  const [, name] = /^tag (.+)$/m.exec(Buffer.from(payload).toString('utf8').split('\n\n', 1)[0] ?? '') ?? [];
+  if (ref === `refs/tags/${name}`) return;
+  throw new VerificationError(
+    'SUBJECT_MISMATCH',
+    'signature',
+    `a signed tag of another name, ${JSON.stringify(name ?? '')}, under ${ref}`,
+  );
+}
+
+/** Objects up to which each has its line; of more, only those that are not accepted. */
+const MAX_LISTED = 20;
+
+function report(cli: Cli, outcomes: readonly Outcome[], flags: Flags): void {
+  const allowed: readonly string[] = flags.allow ?? [];
+  const isAccepted = ({ status }: Outcome): boolean => status === 'verified' || allowed.includes(status);
+  const failed = outcomes.filter((outcome) => !isAccepted(outcome));
+  const ok = failed.length === 0;
+  const json = {
+    ok,
+    objects: outcomes.map((outcome) => outcomeJson(outcome, isAccepted(outcome))),
+    summary: countsOf(outcomes),
+  };
+  if (flags.output === 'json') cli.out(resultText('json', json, ''));
+  else {
+    const listed = outcomes.length <= MAX_LISTED ? outcomes : failed;
+    const text = `${listed.map(outcomeLine).join('')}${summaryText(outcomes)}`;
+    // What failed is talk: a script that reads standard output finds nothing there to take for a verdict.
+    if (ok) emit(cli, 'text', {}, text);
+    else for (const line of text.trimEnd().split('\n')) cli.say(line);
+  }
+  if (ok) return;
+  const isWrong = failed.some(({ error }) => error !== undefined);
+  const remedy = failed.find(({ error }) => error?.hint !== undefined)?.error?.hint;
+  if (flags.output === 'text' && remedy !== undefined) cli.say(`hint: ${printable(remedy.split('\n')[0] ?? '')}`);
+  throw new AlreadyReported(isWrong ? EXIT_REJECTED : exitCodeOf(new VerificationError('NO_SIGNATURE', 'parse', '')));
+}
+
+function outcomeLine({ id, kind, status, verified, rules, error }: Outcome): string {
+  const what = `${status.padEnd(9)} ${kind.padEnd(6)} ${id.slice(0, 12)}`;
+  if (error !== undefined) return `${what}  ${printable(error.message)} (${error.code})\n`;
+  if (verified === undefined) return `${what}\n`;
+  const by = `${verified.subjectAlternativeName} (${verified.issuer})`;
+  return `${what}  ${printable(by)}${rules === undefined ? '' : `, ${printable(rules.join(', '))}`}\n`;
+}
+
+function countsOf(outcomes: readonly Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = { objects: outcomes.length };
+  for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+function summaryText(outcomes: readonly Outcome[]): string {
+  const signers = new Map<string, number>();
+  for (const { verified } of outcomes) {
+    if (verified === undefined) continue;
+    const name = `${verified.subjectAlternativeName} (${verified.issuer})`;
+    signers.set(name, (signers.get(name) ?? 0) + 1);
+  }
+  const { objects = 0, ...counts } = countsOf(outcomes);
+  return reportText(`${objects} ${objects === 1 ? 'object' : 'objects'}`, [
+    ...Object.entries(counts).map(([status, count]) => [status, String(count)] as const),
+    ['signed by', ...[...signers].map(([name, count]) => `${name}: ${count}`)],
+  ]);
+}
+
+function outcomeJson({ id, kind, status, verified, rules, error }: Outcome, accepted: boolean): Json {
+  return {
+    id,
+    kind,
+    status,
+    accepted,
+    ...(verified !== undefined && {
+      signer: {
+        subjectAlternativeName: verified.subjectAlternativeName,
+        issuer: verified.issuer,
+        claims: { ...verified.claims },
+      },
+      times: verified.times.map(({ time, source }) => ({ time: time.toISOString(), source })),
+      logEntries: verified.logEntries.map(({ log, logIndex }) => ({ url: log.baseUrl, logIndex: String(logIndex) })),
+    }),
+    ...(rules !== undefined && { rules: [...rules] }),
+    ...(error !== undefined && { error: errorJson(error) }),
+  };
+}
