@@ -72,6 +72,7 @@ function openStack(cli: Cli, instance: Instance, { rekorVersion, timestamp }: Si
       // Rekor v1 vouches for the time itself.
       services: timestamp || rekorVersion === 2 ? services : { ...services, timestampAuthorities: [] },
       trustedRoot: readTrustedRoot(instance),
+      timestampCertificates: true,
     },
   };
 }

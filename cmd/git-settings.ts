@@ -34,6 +34,12 @@ export const GIT_SETTINGS = {
     what: 'the same in a word, as email:NAME@DOMAIN or github:OWNER/REPO',
   },
   lookup: { gitsign: false, env: [], from: 'user', what: 'true: look up log entries that signatures do not hold' },
+  agent: {
+    gitsign: false,
+    env: [],
+    from: 'user',
+    what: 'false: sign without the agent, with a login for each signature',
+  },
   fulcio: {
     gitsign: true,
     env: ['GITSIGN_FULCIO_URL', 'SIGSTORE_FULCIO_URL'],
@@ -224,6 +230,10 @@ export function isOn(settings: GitSettings, name: GitSettingName): boolean {
   if (['false', 'no', 'off', '0', ''].includes(value)) return false;
   throw notOneOf(name, setting, 'true or false');
 }
+
+/** True if it is set to false: for what is on by default. USAGE as `isOn`. */
+export const isOff = (settings: GitSettings, name: GitSettingName): boolean =>
+  settings.get(name) !== undefined && !isOn(settings, name);
 
 /** A setting that is one of these words; absent is the first. USAGE for anything else. */
 export function wordOf<T extends string>(settings: GitSettings, name: GitSettingName, words: readonly [T, ...T[]]): T {

@@ -1,16 +1,20 @@
-import { IdentityError, TrustError, UsageError } from '../core/errors.ts';
+import { type ErrorCode, HallmarkError, IdentityError, TrustError, UsageError } from '../core/errors.ts';
 import { chooseServices, type SigningServices } from '../core/sign/services.ts';
 import type { SigningContext } from '../core/sign/sign.ts';
 import { identitySigner } from '../core/sign/signer.ts';
 import { type SigningConfig, selectServices } from '../core/trust/signing-config.ts';
+import { signWithAgent } from '../gitsign/agent-client.ts';
 import type { GitSignature, GitSigningOptions } from '../gitsign/git-signer.ts';
 import { isMaker, makerOf } from '../gitsign/person.ts';
 import { signGitPayload } from '../gitsign/sign.ts';
 import type { ArmorLabel } from '../gitsign/signature.ts';
+import { agentDirectory, userId } from './agent-place.ts';
+import { instanceDigest } from './agent-stack.ts';
+import { startAgent } from './agent-start.ts';
 import type { Cli } from './cli.ts';
-import { type GitSetting, type GitSettingName, type GitSettings, isOn, wordOf } from './git-settings.ts';
+import { type GitSetting, type GitSettingName, type GitSettings, isOff, isOn, wordOf } from './git-settings.ts';
 import { httpOf } from './http.ts';
-import { type IdentityFlags, identityTokenSource } from './identity.ts';
+import { type IdentityFlags, identitySource, identityTokenSource } from './identity.ts';
 import {
   type Instance,
   listInstances,
@@ -26,12 +30,13 @@ import {
 export interface GitStack {
   readonly instance: Instance;
   readonly context: SigningContext;
-  readonly config: SigningConfig;
   readonly rekorVersion: 1 | 2;
   /** True if the services are the instance's own, so that its name says them all. */
   readonly isOwn: boolean;
   readonly options: GitSigningOptions;
   readonly identity: IdentityFlags;
+  /** Where to log in, if anywhere. */
+  readonly issuer: string | undefined;
 }
 
 /**
@@ -45,25 +50,17 @@ export async function signForGit(
   label: ArmorLabel,
 ): Promise<GitSignature> {
   const stack = openGitStack(cli, settings, label);
-  const signature = await signInProcess(cli, settings, stack, payload);
+  const login = identityTokenSource(cli, stack.identity, stack.context.http, () => stack.issuer);
+  const signature =
+    (await signByAgent(cli, settings, stack, payload, login)) ?? (await signHere(stack, payload, login));
   if (isOn(settings, 'matchCommitter')) requireMaker(payload, signature.identity);
   return signature;
 }
 
-async function signInProcess(
-  cli: Cli,
-  settings: GitSettings,
-  { context, config, options, identity }: GitStack,
-  payload: Uint8Array,
-): Promise<GitSignature> {
+type Login = ReturnType<typeof identityTokenSource>;
+
+async function signHere({ context, options }: GitStack, payload: Uint8Array, token: Login): Promise<GitSignature> {
   const { http, services, trustedRoot } = context;
-  const issuer = settings.get('issuer')?.value;
-  const token = identityTokenSource(
-    cli,
-    identity,
-    http,
-    () => issuer ?? selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url,
-  );
   const signer = await identitySigner({
     http,
     certificateAuthority: services.certificateAuthority,
@@ -71,6 +68,48 @@ async function signInProcess(
     token,
   });
   return signGitPayload(payload, options, signer, context);
+}
+
+/** What keeps an agent from being used, and nothing from signing without it. */
+const WITHOUT_AGENT: readonly ErrorCode[] = ['AGENT_UNSAFE', 'AGENT_UNREACHABLE'];
+
+// An agent signs for the stacks of the user's trust store, whose services are what their files say. Undefined if it is not to be
+// used, not there, or does not know the stack.
+async function signByAgent(
+  cli: Cli,
+  settings: GitSettings,
+  stack: GitStack,
+  payload: Uint8Array,
+  login: Login,
+): Promise<GitSignature | undefined> {
+  const directory = agentDirectory(cli);
+  if (!stack.isOwn || isOff(settings, 'agent') || directory === undefined || process.geteuid === undefined)
+    return undefined;
+  const { instance, rekorVersion, context, options } = stack;
+  try {
+    return await signWithAgent(
+      {
+        directory,
+        uid: userId(),
+        // A CI job is over before an agent pays.
+        start: cli.env('CI') === undefined ? startAgent : undefined,
+      },
+      {
+        type: 'sign',
+        stack: { kind: 'trust', name: instance.name },
+        digest: instanceDigest(instance),
+        source: await identitySource(cli, stack.identity, context.http),
+        services: { rekorVersion, timestamp: context.services.timestampAuthorities.length > 0 },
+        options,
+        payload,
+      },
+      async () => (await login()).jwt,
+    );
+  } catch (error) {
+    if (!(error instanceof HallmarkError) || !WITHOUT_AGENT.includes(error.code)) throw error;
+    cli.warn(`signing without the agent: ${error.message}`);
+    return undefined;
+  }
 }
 
 function requireMaker(payload: Uint8Array, identity: string): void {
@@ -107,7 +146,6 @@ export function openGitStack(cli: Cli, settings: GitSettings, label: ArmorLabel)
   const mode = wordOf(settings, 'rekorMode', ['offline', 'online']);
   return {
     instance,
-    config,
     rekorVersion,
     isOwn: (['fulcio', 'rekor', 'timestampServerURL', 'issuer', 'clientID'] as const).every(
       (name) => settings.get(name) === undefined || isOwnUrl(name, settings, own, config, cli, http.random),
@@ -115,6 +153,7 @@ export function openGitStack(cli: Cli, settings: GitSettings, label: ArmorLabel)
     context: { http, services, trustedRoot: readTrustedRoot(instance), timestampCertificates: true },
     options: { rekorMode: label === 'SIGNED MESSAGE' ? mode : 'offline' },
     identity: identityFlags(settings),
+    issuer: settings.get('issuer')?.value ?? selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url,
   };
 }
 

@@ -5,6 +5,7 @@ import { readFileBounded } from '../core/files.ts';
 import type { Http } from '../core/http/client.ts';
 import { MAX_IDENTITY_TOKEN_CHARS, MAX_KEY_FILE_BYTES } from '../core/limits.ts';
 import { type IdentityToken, isJwt, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
+import type { IdentitySource } from '../gitsign/agent-protocol.ts';
 import { findProvider, readSmallText, tokenMissing, wrongAudience } from './ambient.ts';
 import { hasBrowser, openBrowser } from './browser.ts';
 import type { Cli } from './cli.ts';
@@ -48,6 +49,22 @@ export function identityTokenSource(
     requireFreshToken(token, cli.now());
     return token;
   };
+}
+
+/** Providers whose token is there without asking anybody. */
+const AT_HAND: readonly string[] = ['SIGSTORE_ID_TOKEN', 'CircleCI', 'the file /var/run/sigstore/cosign/oidc-token'];
+
+/**
+ * Whose identity `identityTokenSource` would bring, found out without a login and without asking a service: what a key that was
+ * certified before is kept under. Errors of a token that is there and cannot be read.
+ */
+export async function identitySource(cli: Cli, flags: IdentityFlags, http: Http): Promise<IdentitySource> {
+  const context = { env: cli.env, readText: readSmallText, http, audience: flags.oidcClientId };
+  const provider = flags.oidcDisableAmbientProviders ? undefined : findProvider(context, flags.provider);
+  if (provider === undefined) return { kind: 'login' };
+  if (!AT_HAND.includes(provider.name)) return { kind: 'provider', name: provider.name };
+  const { issuer, tokenSubject } = parseIdentityToken(await provider.token(context));
+  return { kind: 'token', issuer, tokenSubject };
 }
 
 async function findToken(
