@@ -145,6 +145,12 @@ export const MAX_TRUST_EXPORT_BYTES = 32 * 1024 * 1024;
 export const MAX_TRUST_EXPORT_FILES = 300;
 /** Entries that one search of the v1 index answers with, 83 bytes each. */
 export const MAX_INDEX_RESULTS = 10_000;
+/** Identities of one signer that are searched: real certificates have one. */
+export const MAX_ENTRY_NAMES = 16;
+/** Entries in one page of a search: each is read and examined again, in some 0.1 ms. */
+export const MAX_SEARCH_PAGE = 100;
+/** Characters of one term of a search: an identity is at most a long URL. */
+export const MAX_SEARCH_TERM_CHARS = 1024;
 /** Entries that one request may ask for by index, UUID or body: the reference v1 server's cap. */
 export const MAX_RETRIEVE_ENTRIES = 10;
 /** Entries in one answer of the CT log's get-entries. */

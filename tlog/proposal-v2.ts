@@ -1,22 +1,31 @@
 import { serializeHashedRekordV002 } from '../core/bundle/entry.ts';
 import { parseSignatureVerifier, type SignatureVerifier } from '../core/bundle/entry-v2.ts';
+import { serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { KEY_DETAILS } from '../core/crypto/algorithms.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
-import { DIGEST_BYTES, digest as digestOf, type HashName } from '../core/crypto/hash.ts';
+import { DIGEST_BYTES, digest as digestOf, type HashName, sha256 } from '../core/crypto/hash.ts';
 import { defaultHash, type PublicKey, parsePublicKey } from '../core/crypto/public-key.ts';
 import { parseEnvelope, preAuthEncoding } from '../core/dsse/envelope.ts';
 import { InputError } from '../core/errors.ts';
 import { MAX_LOGGED_SIGNATURES, MAX_TILE_ENTRY_BYTES } from '../core/limits.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
+import { serializeEntryExtra } from './entry-extra.ts';
+import { digestSearchKey } from './search-keys.ts';
+import { statementSearchKeys } from './statement-keys.ts';
+
+/** A proposal whose signature was verified: the canonical body of the hashedrekord 0.0.2 to log, and what is kept beside it. */
+interface ProposalV2 {
+  readonly body: Uint8Array;
+  readonly extra: Uint8Array | undefined;
+}
 
 /**
- * Accepts an entry proposed to Rekor v2 (CreateEntryRequest of rekor_service.proto) and gives the canonical body of the
- * hashedrekord 0.0.2 to log. An unknown member is refused. Errors: ENTRY_INVALID, KEY_*, CERTIFICATE_INVALID,
+ * Accepts an entry proposed to Rekor v2 (CreateEntryRequest of rekor_service.proto). An unknown member is refused. Errors: ENTRY_INVALID, KEY_*, CERTIFICATE_INVALID,
  * OVERLOADED.
  */
-export async function requireProposalV2(json: Json, verifier: AsyncVerifier): Promise<Uint8Array> {
+export async function requireProposalV2(json: Json, verifier: AsyncVerifier): Promise<ProposalV2> {
   const fields = new Fields(toCamelCase(json), '', 'ENTRY_INVALID');
   const hashedRekord = fields.optionalObject('hashedRekordRequestV002');
   const dsse = fields.optionalObject('dsseRequestV002');
@@ -24,14 +33,19 @@ export async function requireProposalV2(json: Json, verifier: AsyncVerifier): Pr
   if ((hashedRekord === undefined) === (dsse === undefined)) {
     throw new InputError('ENTRY_INVALID', 'one of hashedRekordRequestV002 and dsseRequestV002 is expected');
   }
-  const body = await requireSigned(hashedRekord ? readHashedRekord(hashedRekord) : readDsse(dsse as Fields), verifier);
+  const signed = hashedRekord ? readHashedRekord(hashedRekord) : readDsse(dsse as Fields);
+  const body = await requireSigned(signed, verifier);
   if (body.length > MAX_TILE_ENTRY_BYTES) {
     throw new InputError(
       'ENTRY_INVALID',
       `the entry has ${body.length} bytes, at most ${MAX_TILE_ENTRY_BYTES} can be logged`,
     );
   }
-  return body;
+  const { searchKeys } = signed;
+  return {
+    body,
+    extra: searchKeys.length > 0 ? serializeEntryExtra({ searchKeys, attestation: undefined }) : undefined,
+  };
 }
 
 function readHashedRekord(fields: Fields): Signed {
@@ -41,12 +55,13 @@ function readHashedRekord(fields: Fields): Signed {
   const verifier = requireVerifier(signatureFields.object('verifier'));
   signatureFields.end();
   fields.end();
-  return { digest, signature, verifier };
+  return { digest, signature, verifier, searchKeys: [] };
 }
 
 /** A DSSE envelope is logged as a hashedrekord over its pre-authentication encoding, which all clients can verify. */
 function readDsse(fields: Fields): Signed {
-  const { payloadType, payload, signatures } = parseEnvelope(fields.object('envelope'));
+  const envelope = parseEnvelope(fields.object('envelope'));
+  const { payloadType, payload, signatures } = envelope;
   const [signature, ...moreSignatures] = signatures;
   const [verifierFields, ...moreVerifiers] = fields.objects('verifiers', MAX_LOGGED_SIGNATURES);
   if (!signature || moreSignatures.length > 0) throw fields.fail('envelope.signatures', 'exactly one is expected');
@@ -54,7 +69,8 @@ function readDsse(fields: Fields): Signed {
   const verifier = requireVerifier(verifierFields);
   fields.end();
   const digest = digestOf(verifier.hash, preAuthEncoding(payloadType, payload));
-  return { digest, signature: signature.sig, verifier };
+  const payloadKey = digestSearchKey('sha256', serializeHex(sha256(payload)));
+  return { digest, signature: signature.sig, verifier, searchKeys: [payloadKey, ...statementSearchKeys(envelope)] };
 }
 
 interface Verifier extends SignatureVerifier {
@@ -83,6 +99,8 @@ interface Signed {
   readonly digest: Uint8Array;
   readonly signature: Uint8Array;
   readonly verifier: Verifier;
+  /** What the entry is found by that its body does not tell. */
+  readonly searchKeys: readonly Uint8Array[];
 }
 
 async function requireSigned(

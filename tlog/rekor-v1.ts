@@ -22,7 +22,7 @@ import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from 
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
 import { requireProposal } from './proposal-v1.ts';
-import { createSearchIndex } from './search-index.ts';
+import type { SearchableLog } from './search/search.ts';
 import { searchIndex } from './search-v1.ts';
 import type { Leaf } from './store.ts';
 
@@ -30,14 +30,14 @@ export interface RekorV1Options {
   readonly log: Log;
   readonly key: PrivateKey;
   readonly treeId: bigint;
+  readonly search: SearchableLog;
   readonly verifier: AsyncVerifier;
   readonly onFault: (error: unknown) => void;
 }
 
 /** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
-export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Options) {
+export function createRekorV1({ log, key, treeId, search, verifier, onFault }: RekorV1Options) {
   const logId = keyFingerprint(key.publicKey);
-  const search = createSearchIndex(log);
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
@@ -145,12 +145,11 @@ export function createRekorV1({ log, key, treeId, verifier, onFault }: RekorV1Op
   /** POST /api/v1/index/retrieve */
   async function retrieveIndex(request: Request): Promise<Response> {
     const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
-    const ids: string[] = [];
-    for (const index of await searchIndex(search, query)) {
-      const entry = await log.entry(index);
-      if (entry) ids.push(serializeEntryId(treeId, leafHash(entry.body)));
-    }
-    return jsonResponse(200, ids);
+    const hits = await searchIndex(search, query);
+    return jsonResponse(
+      200,
+      hits.map((hit) => serializeEntryId(treeId, hit.leafHash)),
+    );
   }
 
   /** The canonical body of a proposal; or the JSON itself where it is one, for nothing needs to verify that is not logged. */

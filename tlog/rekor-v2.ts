@@ -23,8 +23,9 @@ export interface RekorV2Options {
 export function createRekorV2({ log, logId, verifier, onFault }: RekorV2Options) {
   async function createEntry(request: Request): Promise<Response> {
     const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
-    const body = await requireProposalV2(proposed, verifier);
-    return jsonResponse(201, transparencyLogEntry(await log.append({ body }), logId));
+    const { body, extra } = await requireProposalV2(proposed, verifier);
+    const appended = await log.append(extra ? { body, extra } : { body });
+    return jsonResponse(201, transparencyLogEntry(appended, logId));
   }
   const routes: Route[] = [
     { method: 'POST', name: '/api/v2/log/entries', path: /^\/api\/v2\/log\/entries$/, answer: createEntry },

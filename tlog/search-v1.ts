@@ -3,17 +3,20 @@ import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { MAX_INDEX_RESULTS } from '../core/limits.ts';
 import { Refusal } from './http.ts';
-import type { SearchIndex } from './search-index.ts';
+import { type SearchableLog, type SearchHit, searchAll } from './search/search.ts';
 import { digestSearchKey, subjectSearchKey, verifierSearchKey } from './search-keys.ts';
 import { parseVerifierPem } from './verifier-key.ts';
 
 const DIGEST_HEX_DIGITS: Readonly<Record<string, number>> = { sha1: 40, sha256: 64, sha512: 128 };
 
+/** How long a search waits for what was logged before it: who just got an answer may ask at once. */
+const WAIT_MS = 2_000;
+
 /**
- * Indexes of the entries that a Rekor v1 index query asks for, ascending, at most MAX_INDEX_RESULTS: `hash`, `email`,
- * `subject` and `publicKey`, joined by `operator` ("or" unless it says "and").
+ * The entries that a Rekor v1 index query asks for, by ascending index, of more than MAX_INDEX_RESULTS the newest: `hash`,
+ * `email`, `subject` and `publicKey`, joined by `operator` ("or" unless it says "and"). It is complete or refused.
  */
-export async function searchIndex(index: SearchIndex, query: Json): Promise<bigint[]> {
+export async function searchIndex(log: SearchableLog, query: Json): Promise<SearchHit[]> {
   const fields = new Fields(query, '', 'FIELD_INVALID');
   const keys: Uint8Array[] = [];
   const hash = fields.optionalString('hash');
@@ -28,13 +31,12 @@ export async function searchIndex(index: SearchIndex, query: Json): Promise<bigi
 
   const operator = fields.optionalString('operator') || 'or';
   if (operator !== 'and' && operator !== 'or') throw new Refusal(422, 'operator in body should be one of [and or]');
-  const results = await Promise.all(keys.map((key) => index.search(key, MAX_INDEX_RESULTS)));
-  const [first = [], ...rest] = results;
-  const found =
-    operator === 'or'
-      ? [...new Set(results.flat())]
-      : rest.map((result) => new Set(result)).reduce((kept, set) => kept.filter((entry) => set.has(entry)), first);
-  return found.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)).slice(0, MAX_INDEX_RESULTS);
+  if (!(await log.follower.caughtUp(WAIT_MS))) {
+    const { indexed, treeSize } = log.follower.coverage();
+    throw new Refusal(503, `the search index is behind: ${indexed} of ${treeSize} entries`, { 'Retry-After': '2' });
+  }
+  const groups = operator === 'or' ? [keys] : keys.map((key) => [key]);
+  return searchAll(log, { groups, prefix: undefined, since: undefined, until: undefined }, MAX_INDEX_RESULTS);
 }
 
 /** `sha256:HEX`, or the digits alone: their number tells the algorithm. */

@@ -16,12 +16,16 @@ import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
 import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
 import type { SegmentFiles } from './duplicate-index.ts';
+import { serializeEntryId } from './entry-id.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { createIndexThread } from './index/thread.ts';
+import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
 import { createLogMetrics, observeWitnesses } from './observe.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
+import { createFollower } from './search/follower.ts';
+import type { SearchableLog } from './search/search.ts';
+import { createSearchApi } from './search/search-api.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
 import { createWitnessClient } from './witness-client.ts';
@@ -100,9 +104,11 @@ export async function openTransparencyLog(
   indexes?: string,
 ): Promise<TransparencyLog> {
   const logs: Log[] = [];
-  const thread = createIndexThread();
+  const searchable: SearchableLog[] = [];
+  const thread = indexes === undefined ? createLocalThread() : createIndexThread();
   let publishing: Log | undefined;
   const close = async (): Promise<void> => {
+    await Promise.all(searchable.map(({ follower }) => follower.close()));
     await publishing?.close();
     await Promise.all(logs.map((log) => log.close()));
     await thread.close();
@@ -127,6 +133,12 @@ export async function openTransparencyLog(
     logs.push(log);
     return log;
   };
+  const makeSearchable = (name: string, log: Log, entryId?: SearchableLog['entryId']): SearchableLog => {
+    const follower = createFollower({ log, tree: name, thread, directory: indexes, onFault });
+    const made = { name, log, follower, entryId };
+    searchable.push(made);
+    return made;
+  };
   const fronts: TransparencyLog['handle'][] = [];
   let ctLog: CtLog | undefined;
   try {
@@ -135,7 +147,8 @@ export async function openTransparencyLog(
       const treeId = await openTreeId(store, random);
       const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
       await appendFirstEntry(log);
-      fronts.push(createRekorV1({ log, key, treeId, verifier, onFault }));
+      const search = makeSearchable('v1', log, (leafHash) => serializeEntryId(treeId, leafHash));
+      fronts.push(createRekorV1({ log, key, treeId, search, verifier, onFault }));
     }
     if (keys.v2) {
       const key = keys.v2;
@@ -143,6 +156,7 @@ export async function openTransparencyLog(
       const { witnessing } = options;
       if (witnessing) publishing = await openPublishing(durable, witnessing, options.metrics);
       const log = publishing ?? durable;
+      makeSearchable('v2', log);
       fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
     }
     if (keys.ct) {
@@ -151,6 +165,7 @@ export async function openTransparencyLog(
       ctLog = createCtLog(log, key, clock);
       fronts.push(createCtFrontEnd({ log, key, clock, roots: options.ctRoots, onFault }));
     }
+    if (searchable.length > 0) fronts.push(createSearchApi({ logs: searchable, onFault }));
   } catch (error) {
     await close();
     throw error;

@@ -45,7 +45,7 @@ export function sealDuplicates({ path, segment, keys }: SealJob): void {
     sorted.end();
     writer.begin('filter');
     writer.writeWords(filter.words);
-    writer.finish({ ...segment });
+    writer.finish({ ...segment }, 'synced');
   } catch (error) {
     writer.abandon();
     throw error;
@@ -64,10 +64,10 @@ export class DuplicateSegment {
     try {
       for (const key of ['name', 'start', 'end', 'rootHash'] as const) {
         if (this.#file.meta.json(key) !== segment[key])
-          throw new DamagedFile(`${path} is of another log: ${key} differs`);
+          throw new DamagedFile(path, `it is of another log: ${key} differs`);
       }
       this.#rows = new SortedRows(this.#file, 'rows');
-      if (this.#rows.count !== segment.end - segment.start) throw new DamagedFile(`${path} is not complete`);
+      if (this.#rows.count !== segment.end - segment.start) throw new DamagedFile(path, 'it is not complete');
       this.#filter = new BloomFilter(this.#file.readWords('filter'));
     } catch (error) {
       this.#file.close();

@@ -17,7 +17,7 @@ function writeTwoSections(at = path, numbers = 3000): Uint32Array {
   writer.write(Buffer.from('world'));
   writer.begin('words');
   writer.writeWords(words);
-  writer.finish({ name: 'a' });
+  writer.finish({ name: 'a' }, 'synced');
   return words;
 }
 

@@ -13,7 +13,13 @@ const WRITE_PAGES = 64;
 const FORMAT = 'hallmark-index-1';
 
 /** The file is not what its writer left: cut, altered, mixed with another, or unreadable. */
-export class DamagedFile extends Error {}
+export class DamagedFile extends Error {
+  readonly path: string;
+  constructor(path: string, problem: string, cause?: unknown) {
+    super(`${path}: ${problem}`, { cause });
+    this.path = path;
+  }
+}
 
 /** A run of pages with one content, the last one filled with zeros. */
 export interface Section {
@@ -24,7 +30,8 @@ export interface Section {
 
 /**
  * Writes a file of checksummed pages, once, from its beginning to its end: sections, and at last the first page, which says
- * where they lie and what `meta` the file has. It gets its name when it is complete and durable. Throws what the file system
+ * where they lie and what `meta` the file has. It gets its name when it is complete, and if it is `synced` durable: what a crash
+ * makes of another one is noticed when it is read. Throws what the file system
  * says; `abandon` then removes what was written.
  */
 export class PagedFileWriter {
@@ -82,7 +89,7 @@ export class PagedFileWriter {
     if (this.#inPage > 0) this.write(new Uint8Array(this.room));
   }
 
-  finish(meta: Json): void {
+  finish(meta: Json, durable: 'synced' | 'not synced'): void {
     this.#endSection();
     this.#flush();
     const sections = Object.entries(this.#sections).map(([name, { firstPage, length }]) => ({
@@ -98,7 +105,7 @@ export class PagedFileWriter {
     page.set(header);
     seal(page, 0, 0);
     writeSync(this.#fd, page, 0, PAGE_BYTES, 0);
-    fsyncSync(this.#fd);
+    if (durable === 'synced') fsyncSync(this.#fd);
     closeSync(this.#fd);
     renameSync(this.#temporary, this.#path);
   }
@@ -140,16 +147,18 @@ export class PagedFileWriter {
 /** A file that PagedFileWriter left. Every page is checked when it is read. Errors: DamagedFile. */
 export class PagedFile {
   readonly meta: Fields;
+  readonly #path: string;
   readonly #fd: number;
   readonly #nonce: number;
   readonly #pages: number;
   readonly #sections = new Map<string, Section>();
 
   constructor(path: string) {
+    this.#path = path;
     try {
       this.#fd = openSync(path, 'r');
     } catch (cause) {
-      throw new DamagedFile(`${path} cannot be opened`, { cause });
+      throw new DamagedFile(path, 'it cannot be opened', cause);
     }
     try {
       const { size } = fstatSync(this.#fd);
@@ -157,41 +166,41 @@ export class PagedFile {
       this.#pages = 1;
       const text = parseUtf8(this.readPage(0));
       const header = new Fields(parseJson(text.slice(0, text.indexOf('\0'))), '', 'FIELD_INVALID');
-      if (header.string('format') !== FORMAT) throw new DamagedFile(`${path} has another format`);
+      if (header.string('format') !== FORMAT) throw new DamagedFile(path, 'it has another format');
       this.#nonce = integer(header, 'nonce');
       this.#pages = integer(header, 'pages');
-      if (size !== this.#pages * PAGE_BYTES) throw new DamagedFile(`${path} is cut`);
+      if (size !== this.#pages * PAGE_BYTES) throw new DamagedFile(path, 'it is cut');
       for (const section of header.objects('sections', 16)) {
         const found = { firstPage: integer(section, 'firstPage'), length: integer(section, 'length') };
         if (found.firstPage + Math.ceil(found.length / PAGE_CONTENT_BYTES) > this.#pages) {
-          throw new DamagedFile(`${path} has a section beyond its end`);
+          throw new DamagedFile(path, 'it has a section beyond its end');
         }
         this.#sections.set(section.string('name'), found);
       }
       this.meta = header.object('meta');
     } catch (cause) {
       this.close();
-      throw cause instanceof DamagedFile ? cause : new DamagedFile(`${path} cannot be read`, { cause });
+      throw cause instanceof DamagedFile ? cause : new DamagedFile(path, 'its first page cannot be read', cause);
     }
   }
 
   section(name: string): Section {
     const section = this.#sections.get(name);
-    if (!section) throw new DamagedFile(`there is no section ${name}`);
+    if (!section) throw new DamagedFile(this.#path, `there is no section ${name}`);
     return section;
   }
 
   /** The content of a page, a copy of its own if no buffer of PAGE_BUFFER_BYTES is given. */
   readPage(page: number, into = new Uint8Array(PAGE_BYTES)): Uint8Array {
-    if (!(page >= 0 && page < this.#pages)) throw new DamagedFile(`there is no page ${page}`);
+    if (!(page >= 0 && page < this.#pages)) throw new DamagedFile(this.#path, `there is no page ${page}`);
     let read: number;
     try {
       read = readSync(this.#fd, into, 0, PAGE_BYTES, page * PAGE_BYTES);
     } catch (cause) {
-      throw new DamagedFile(`page ${page} cannot be read`, { cause });
+      throw new DamagedFile(this.#path, `page ${page} cannot be read`, cause);
     }
     if (read !== PAGE_BYTES || checksumIn(into) !== checksumOf(into, page, page === 0 ? 0 : this.#nonce)) {
-      throw new DamagedFile(`page ${page} is damaged`);
+      throw new DamagedFile(this.#path, `page ${page} is damaged`);
     }
     return into.subarray(0, PAGE_CONTENT_BYTES);
   }
@@ -228,6 +237,6 @@ function seal(page: Uint8Array, number: number, nonce: number): void {
 
 function integer(fields: Fields, key: string): number {
   const value = fields.optionalInteger(key, 0, Number.MAX_SAFE_INTEGER);
-  if (value === undefined) throw new DamagedFile(`${key} is missing`);
+  if (value === undefined) throw fields.fail(key, 'missing');
   return value;
 }

@@ -17,7 +17,7 @@ function write(rows: readonly Row[]): SortedRows {
   const sorted = new SortedRowsWriter(writer, 'rows');
   for (const row of rows) sorted.add(...row);
   sorted.end();
-  writer.finish({});
+  writer.finish({}, 'not synced');
   return new SortedRows(new PagedFile(path), 'rows');
 }
 

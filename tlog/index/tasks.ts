@@ -1,7 +1,8 @@
+import { closeSearch, openSearch, searchTree, stateOfSearch, takeIn, wantedOfSearch } from '../search/search-tasks.ts';
 import { sealDuplicates } from './duplicate-segment.ts';
 
 /** What the thread of the indexes does, by name. Arguments and answers are copied between the threads. */
-const TASKS = { sealDuplicates } as const;
+const TASKS = { sealDuplicates, openSearch, wantedOfSearch, takeIn, searchTree, stateOfSearch, closeSearch } as const;
 
 export type Tasks = typeof TASKS;
 export type TaskName = keyof Tasks;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { IndexAnswer, IndexCall, TaskName, Tasks } from './tasks.ts';
+import { type IndexAnswer, type IndexCall, runTask, type TaskName, type Tasks } from './tasks.ts';
 
 /** What the thread is started with: tells this kind of thread from others of the same program. */
 export interface IndexThreadData {
@@ -67,6 +67,11 @@ export function createIndexThread(): IndexThread {
       await ended?.terminate();
     },
   };
+}
+
+/** Does the tasks on this thread, where there is little to do: for a log that is in memory alone. */
+export function createLocalThread(): IndexThread {
+  return { starts: 1, run: (task, args) => runTask(task, args) as never, close: async () => {} };
 }
 
 /** The compiled program has no other file that a thread could be started from than itself: see the end of cmd/main.ts. */
