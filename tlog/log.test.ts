@@ -188,58 +188,6 @@ describe('a duplicate', () => {
 });
 
 describe('faults of the store', () => {
-  const calls = (['commit', 'leaves', 'head', 'tile', 'identities'] as const).flatMap((method) =>
-    (['lost', 'halfway', 'persisted'] as const).flatMap((fault) => [1, 2, 3].map((nth) => ({ method, fault, nth }))),
-  );
-
-  test.each(calls)(
-    '$method $nth $fault: nothing acknowledged is lost and no checkpoint contradicts another',
-    async ({ method, fault, nth }) => {
-      const disk = createMemoryDisk();
-      let store = createMemoryStore(disk);
-      let log = await open(store);
-      const acknowledged = new Map<number, bigint>();
-      const published: { treeSize: bigint; rootHash: Uint8Array }[] = [];
-      const submit = async (n: number) => {
-        try {
-          const answer = await log.append({ body: body(n) });
-          acknowledged.set(n, answer.index);
-          published.push(answer);
-        } catch {
-          // The submitter may only know that it has to try again.
-        }
-        published.push(log.head());
-      };
-      for (let n = 0; n < 260; n += 52) await Promise.all(Array.from({ length: 52 }, (_, i) => submit(n + i)));
-      store.failCall(method, nth, fault);
-      for (let n = 260; n < 272; n += 2) await Promise.all([submit(n), submit(n + 1), submit(n), submit(n - 260)]);
-      await requireSound(log);
-      await requireAll(log, acknowledged, published);
-
-      // The same again over a restart.
-      await log.close();
-      store = createMemoryStore(disk);
-      log = await open(store);
-      await requireAll(log, acknowledged, published);
-      for (let n = 250; n < 280; n++) await submit(n);
-      expect(acknowledged.size).toBe(280);
-      await requireSound(log);
-      await requireAll(log, acknowledged, published);
-      requireNoFork(disk);
-    },
-  );
-
-  async function requireAll(
-    log: Log,
-    acknowledged: ReadonlyMap<number, bigint>,
-    published: readonly { treeSize: bigint; rootHash: Uint8Array }[],
-  ): Promise<void> {
-    for (const [n, index] of acknowledged) expect((await log.entry(index))?.body).toEqual(body(n));
-    for (const { treeSize, rootHash } of published) {
-      expect(serializeHex(await log.rootAt(treeSize))).toBe(serializeHex(rootHash));
-    }
-  }
-
   function requireNoFork(disk: MemoryDisk): void {
     const sizes = disk.history.map(({ head }) => head.treeSize);
     expect(new Set(sizes).size).toBe(sizes.length);

@@ -1,4 +1,5 @@
 import { concat, equal } from '../core/bytes/bytes.ts';
+import { StorageError } from '../core/errors.ts';
 import { TILE_WIDTH } from '../core/merkle/tile.ts';
 import { EMPTY_ROOT, leafHash, type ReadNode } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
@@ -85,7 +86,7 @@ export async function rootAt(state: TreeState, cache: TileCache, size: bigint): 
 /**
  * Reads a tree's committed state; a tree that was never committed to gets its first, empty head. The right edge is
  * computed from the stored leaves and tiles and has to give the root that the stored checkpoint signs.
- * Errors: LOG_FORKED if it does not, DATABASE_CORRUPT if parts are missing.
+ * Errors: LOG_FORKED if it does not, DATABASE_CORRUPT if parts are missing, LOG_HEAD_MOVED if another process writes.
  */
 export async function loadTree(store: Store, tree: string, signer: CheckpointSigner): Promise<TreeState> {
   const head = (await store.head(tree)) ?? (await createTree(store, tree, signer));
@@ -95,13 +96,20 @@ export async function loadTree(store: Store, tree: string, signer: CheckpointSig
     throw forked(tree, `its stored entries do not give the root that its checkpoint of size ${head.treeSize} signs`);
   }
   if ((await store.leaves(tree, head.treeSize, head.treeSize + 1n)).length > 0) {
+    // Unless a commit came meanwhile: of another process, or the last one of a process that just died.
+    if ((await store.head(tree))?.treeSize !== head.treeSize) {
+      throw new StorageError('LOG_HEAD_MOVED', `another process is writing to the log ${tree}`, {
+        hint: 'run one hallmark serve for each data directory',
+      });
+    }
     throw forked(tree, `it holds entries beyond its checkpoint of size ${head.treeSize}, so it was rolled back`);
   }
   return { head, rootHash, edge };
 }
 
 async function createTree(store: Store, tree: string, signer: CheckpointSigner): Promise<Head> {
-  if ((await store.leaves(tree, 0n, 1n)).length > 0) throw forked(tree, 'it holds entries but no checkpoint');
+  if ((await store.leaves(tree, 0n, 1n)).length > 0 && !(await store.head(tree)))
+    throw forked(tree, 'it holds entries but no checkpoint');
   const head: Head = { treeSize: 0n, checkpoint: signer.sign(0n, EMPTY_ROOT) };
   await store.commit([{ tree, expected: undefined, head, time: new Date(0), leaves: [], tiles: [] }]);
   return head;
