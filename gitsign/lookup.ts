@@ -3,7 +3,8 @@ import { parseEntryBody } from '../core/bundle/entry.ts';
 import { equal, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import type { Http } from '../core/http/client.ts';
-import { fetchLogEntry, searchRekorV1 } from '../core/sign/rekor-v1.ts';
+import { findByDigestV1 } from '../core/log/rekor-v1.ts';
+import { fetchLogEntry } from '../core/sign/rekor-v1.ts';
 import { serializeCertificatePem } from '../core/x509/certificate.ts';
 import { loggedObjectIds } from './object-id.ts';
 import type { CmsSignature } from './signature.ts';
@@ -24,7 +25,7 @@ export async function lookUpEntry(
 ): Promise<TransparencyLogEntry | undefined> {
   for (const id of loggedObjectIds(payload, armor)) {
     const digest = sha256(serializeUtf8(id));
-    const found = await searchRekorV1(http, log, { hash: `sha256:${serializeHex(digest)}` });
+    const found = await findByDigestV1(http, log, `sha256:${serializeHex(digest)}`);
     for (const entryId of found.slice(0, MAX_LOOKED_AT)) {
       const entry = await fetchLogEntry(http, log, entryId);
       const body = parseEntryBody(entry.canonicalizedBody);

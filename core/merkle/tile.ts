@@ -55,7 +55,6 @@ export function serializeEntryBundle(bodies: readonly Uint8Array[]): Uint8Array 
 
 /**
  * The bodies of an entry bundle, 1 to TILE_WIDTH; views. ENCODING_INVALID
- * @public
  */
 export function parseEntryBundle(bundle: Uint8Array): Uint8Array[] {
   const bodies: Uint8Array[] = [];

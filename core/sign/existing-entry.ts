@@ -4,9 +4,9 @@ import type { HashedRekordV002 } from '../bundle/entry-v2.ts';
 import { equal, parseUtf8 } from '../bytes/bytes.ts';
 import { ServiceError } from '../errors.ts';
 import { type Http, type HttpRequest, joinUrl, readAnswer, request } from '../http/client.ts';
+import { fetchInclusionProof } from '../log/tiles.ts';
 import { type Checkpoint, parseCheckpoint } from '../merkle/checkpoint.ts';
 import type { LogInstance } from '../trust/trusted-root.ts';
-import { fetchInclusionProof } from './tiles.ts';
 
 const SERVICE = 'the transparency log (Rekor v2)';
 const TIMEOUT_MS = 15_000;

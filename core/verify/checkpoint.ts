@@ -44,6 +44,48 @@ export function verifyCheckpoint(
   }
 }
 
+/** A checkpoint that a known log signed. */
+export interface SignedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  readonly log: LogInstance;
+  /** As it was read. */
+  readonly envelope: string;
+}
+
+/**
+ * A log's checkpoint by itself: of this dialect, and signed by a log that is known (C2SP tlog-checkpoint). NOTE_INVALID,
+ * CHECKPOINT_INVALID, LOG_DIALECT_MISMATCH, LOG_UNKNOWN, CHECKPOINT_SIGNATURE_INVALID.
+ */
+export function verifySignedCheckpoint(
+  envelope: string,
+  dialect: 1 | 2,
+  logs: readonly LogInstance[],
+): SignedCheckpoint {
+  const checkpoint = parseCheckpoint(envelope);
+  if ((dialect === 1) !== isV1Style(checkpoint)) {
+    throw new VerificationError(
+      'LOG_DIALECT_MISMATCH',
+      'log',
+      `the checkpoint of ${checkpoint.origin} is not one of Rekor v${dialect}`,
+    );
+  }
+  const log = logs.find((known) => isSignedBy(checkpoint, dialect, known));
+  if (log !== undefined) return { checkpoint, log, envelope };
+  const claimed = logs.find(({ logId }) =>
+    checkpoint.note.signatures.some(({ keyId }) => equal(keyId, logId.subarray(0, keyId.length))),
+  );
+  if (claimed === undefined) {
+    throw new VerificationError('LOG_UNKNOWN', 'log', `the log ${checkpoint.origin} is not in the trusted root`, {
+      hint: 'use the trust of the instance that the log belongs to: hallmark trust list',
+    });
+  }
+  throw new VerificationError(
+    'CHECKPOINT_SIGNATURE_INVALID',
+    'log',
+    `the checkpoint of ${checkpoint.origin} is not signed by ${claimed.baseUrl}`,
+  );
+}
+
 // Rekor v1 signs as the host of its origin `<host> - <treeID>`. A Rekor v2 log is named by the host of its URL, in origin
 // and signature alike, so that no log speaks for another with the same key (rekor-tiles).
 function isSignedBy({ origin, note }: Checkpoint, dialect: 1 | 2, log: LogInstance): boolean {

@@ -60,7 +60,7 @@ export function verifyTimes(
 }
 
 /** Verifies the log's promise (SET) if there is one, and returns the integrated time that it covers. */
-function verifyInclusionPromise(
+export function verifyInclusionPromise(
   entry: TransparencyLogEntry,
   logs: readonly LogInstance[],
   evidence: string,
