@@ -1,15 +1,24 @@
 import { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { logConsistencyCommand } from './log-consistency.ts';
 import { logFsckCommand } from './log-fsck.ts';
+import { logGetCommand } from './log-get.ts';
+import { logInfoCommand } from './log-info.ts';
+import { logProveCommand } from './log-prove.ts';
 
 /** `hallmark log`: a subcommand is its flags alone until it is called; then it loads what it needs. */
 export function logCommand(cli: Cli): Command {
   const command = new Command('log').description('look into a transparency log and after its data');
-  for (const create of [logFsckCommand]) command.addCommand(create(cli));
+  for (const create of [logInfoCommand, logGetCommand, logProveCommand, logConsistencyCommand, logFsckCommand]) {
+    command.addCommand(create(cli));
+  }
   return command.addHelpText(
     'after',
     `
 Examples:
+  hallmark log info                          the newest checkpoint, and that it extends the one seen last time
+  hallmark log get 42                        an entry, with proof that the log has it
+  hallmark log prove release.tar.gz          that the log still has what was signed
   hallmark log fsck                          recompute the logs of this machine's hallmark serve
 `,
   );

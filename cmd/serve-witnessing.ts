@@ -1,3 +1,4 @@
+import { serializeHex } from '../core/bytes/bytes.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { HallmarkError } from '../core/errors.ts';
 import { MAX_WITNESSES } from '../core/limits.ts';
@@ -19,6 +20,9 @@ export function parseWitnessing(json: Json, path: string, problems: string[]): W
   const fits = Array.isArray(list) && list.length >= 1 && list.length <= MAX_WITNESSES;
   if (!fits) problems.push(`${path}.witnesses: expected a list of 1 to ${MAX_WITNESSES} witnesses`);
   const witnesses = fits ? list.flatMap((entry, i) => parseWitness(entry, `${path}.witnesses[${i}]`, problems)) : [];
+  // A key that is there twice would count as two witnesses.
+  const keys = witnesses.map(({ vkey }) => serializeHex(vkey.publicKey.spki));
+  if (new Set(keys).size < keys.length) problems.push(`${path}.witnesses: two witnesses have the same key`);
 
   const threshold = members['threshold'];
   const count = fits ? list.length : MAX_WITNESSES;

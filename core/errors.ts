@@ -67,6 +67,7 @@ export const ERRORS = {
   INCLUSION_PROOF_WRONG: 'verification',
   CONSISTENCY_PROOF_WRONG: 'verification',
   CHECKPOINT_SIGNATURE_INVALID: 'verification',
+  COSIGNATURES_MISSING: 'verification',
   SET_INVALID: 'verification',
   SIGNATURE_INVALID: 'verification',
   DIGEST_MISMATCH: 'verification',

@@ -27,6 +27,8 @@ export const MAX_NOTE_SIGNATURES = 100;
 export const MAX_NOTE_BYTES = 512 * 1024;
 /** Logs, or keys of logs, that one witness watches: each is a line in its configuration. */
 export const MAX_WATCHED_LOGS = 10_000;
+/** Entries that one command fetches by a digest: what a person looks at, each a request. */
+export const MAX_LOG_GETS = 20;
 /** Bytes of a witness's answer: a line for each of its keys, of up to 4 KiB (post-quantum cosignatures). */
 export const MAX_WITNESS_ANSWER_BYTES = 64 * 1024;
 /** Witnesses of one log, and of one verification: C2SP tlog-policy asks for 32; each is asked at every publication. */

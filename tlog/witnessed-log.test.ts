@@ -241,7 +241,8 @@ describe('with too few witnesses', () => {
     const [address] = witnesses.addresses;
     const alias = { url: 'http://alias.example', vkey: vkeyOf('alias.example', 'witness', address!.vkey.publicKey) };
     const opening = open({ witnesses, policy: { witnesses: [address!, alias] } });
-    expect((await rejectionOf(opening)).code).toBe('CONFIG_INVALID');
+    expect(opening).rejects.toThrow('two witnesses with one key');
+    await opening.catch(() => {});
   });
 });
 

@@ -20,7 +20,7 @@
  * Ownership: `published` is replaced by the publisher alone (one loop, one round at a time). `waiting` changes between awaits.
  */
 import { equal, serializeHex } from '../core/bytes/bytes.ts';
-import { InputError, StorageError } from '../core/errors.ts';
+import { StorageError } from '../core/errors.ts';
 import { MAX_WAITING_PUBLICATIONS } from '../core/limits.ts';
 import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { verifyCosignatures } from '../core/merkle/cosignature.ts';
@@ -87,17 +87,12 @@ const GRACE = 0.1;
 /** Longest pause between rounds that fail, ms. */
 const MAX_PAUSE_MS = 5_000;
 
-/**
- * Opens the published side of a log. `close` ends it and not the log. LOG_FORKED if the log lacks what was published,
- * CONFIG_INVALID for two witnesses of one key.
- */
+/** Opens the published side of a log. `close` ends it and not the log. LOG_FORKED if the log lacks what was published. */
 export async function openWitnessedLog(options: WitnessedLogOptions): Promise<WitnessedLog> {
   const { log, policy, clients, head: stored, onEvent } = options;
   const vkeys = clients.map(({ vkey }) => vkey);
   if (new Set(vkeys.map(({ publicKey }) => serializeHex(publicKey.spki))).size < vkeys.length) {
-    throw new InputError('CONFIG_INVALID', 'two witnesses have the same key: they count as one', {
-      hint: 'name each witness once in the configuration',
-    });
+    throw new Error('internal: two witnesses with one key would count as two');
   }
   let published = await restore();
   const waiting = new Set<Waiting>();
