@@ -30,6 +30,7 @@ export const ENV = {
   WAYLAND_DISPLAY: 'the same',
   CI: 'any value: never a prompt, no progress display',
   HALLMARK_PASSED_ON: 'set for the gpg that a signature is passed on to: should that be this program again, it stops',
+  HALLMARK_AGENT: 'git signing: false signs without the agent',
   GITSIGN_FULCIO_URL: 'git signing: certificate authority',
   SIGSTORE_FULCIO_URL: 'the same, where the one before is not set',
   GITSIGN_REKOR_URL: 'git signing: transparency log',

@@ -36,7 +36,7 @@ export const GIT_SETTINGS = {
   lookup: { gitsign: false, env: [], from: 'user', what: 'true: look up log entries that signatures do not hold' },
   agent: {
     gitsign: false,
-    env: [],
+    env: ['HALLMARK_AGENT'],
     from: 'user',
     what: 'false: sign without the agent, with a login for each signature',
   },
@@ -149,6 +149,7 @@ export interface GitSettings {
 }
 
 interface ConfigEntry {
+  readonly scope: string;
   readonly key: string;
   readonly setting: GitSetting;
 }
@@ -168,7 +169,16 @@ const WITHOUT_MEANING: Readonly<Record<string, string>> = {
 
 /** Reads git's configuration, as git sees it here, and the environment. USAGE for a value that cannot be meant. */
 export function readGitSettings(cli: Cli): GitSettings {
-  const entries = readConfig();
+  return settingsOf(readConfig(), cli.env);
+}
+
+/** What the user's and the administrator's files alone say, wherever this runs: no repository, command line or environment. */
+export function readUserGitSettings(): GitSettings {
+  const entries = readConfig().filter(({ scope }) => scope === 'system' || scope === 'global');
+  return settingsOf(entries, () => undefined);
+}
+
+function settingsOf(entries: readonly ConfigEntry[], env: Cli['env']): GitSettings {
   const ignored: { key: string; setting: GitSetting; reason: string }[] = [];
   const values = new Map<GitSettingName, GitSetting[]>();
   for (const name of Object.keys(GIT_SETTINGS) as GitSettingName[]) {
@@ -183,11 +193,11 @@ export function readGitSettings(cli: Cli): GitSettings {
       }
       return kept.length > 0 ? [kept.map(({ setting }) => setting)] : [];
     });
-    const variable = row.env.find((each) => cli.env(each) !== undefined);
+    const variable = row.env.find((each) => env(each) !== undefined);
     const fromEnv =
       variable === undefined
         ? undefined
-        : [{ value: cli.env(variable) as string, source: `environment variable ${variable}`, isUsers: true }];
+        : [{ value: env(variable) as string, source: `environment variable ${variable}`, isUsers: true }];
     const chosen = fromEnv ?? usable[0];
     if (chosen !== undefined) values.set(name, chosen);
   }
@@ -216,7 +226,7 @@ function readConfig(): ConfigEntry[] {
     const key = end < 0 ? text : text.slice(0, end);
     const value = end < 0 ? 'true' : text.slice(end + 1);
     const source = `${scope} configuration, ${origin.replace(/^(?:file|blob):/, '')}`;
-    entries.push({ key, setting: { value, source, isUsers: USER_SCOPES.includes(scope) } });
+    entries.push({ scope, key, setting: { value, source, isUsers: USER_SCOPES.includes(scope) } });
   }
   return entries;
 }

@@ -1,6 +1,6 @@
 // The agent as its neighbours see it: other users of the machine, folders that are not what they should be, sockets from
 // elsewhere, systemd. As root, as only root can be two users; without it those tests are skipped, but never in CI.
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import {
   chmodSync,
   chownSync,
@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+setDefaultTimeout(60_000);
 const NOBODY = 65_534;
 const built = process.env['HALLMARK_BINARY'] ?? join(import.meta.dir, '../../dist/hallmark');
 const base = mkdtempSync(join(tmpdir(), 'hallmark-agents-'));
