@@ -52,21 +52,7 @@ export async function startStack(...flags: string[]): Promise<Stack> {
     ...Object.values(PEER_BINARIES).map((name) => join(peers, name)),
     process.env['PATH'] ?? '',
   ].join(':');
-  const server = Bun.spawn(
-    [
-      hallmarkBinary,
-      'serve',
-      '--listen',
-      '127.0.0.1:0',
-      '--data',
-      join(directory, 'data'),
-      '--log-format',
-      'json',
-      ...flags,
-    ],
-    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: { PATH: path, HOME: directory } },
-  );
-  const ready = await readReady(server.stderr);
+  const { ready, stop } = await startServe(directory, path, flags);
 
   const workspace = (name: string): string => {
     const folder = join(directory, name);
@@ -104,17 +90,35 @@ export async function startStack(...flags: string[]): Promise<Stack> {
     token: async (email = IDENTITY) =>
       (await run(workspace('token'), `hallmark token --issuer ${ready.devIssuer} --email ${email}`)).stdout,
     stop: async () => {
-      server.kill('SIGTERM');
-      const code = await server.exited;
+      const code = await stop();
       rmSync(directory, { recursive: true, force: true });
       if (code !== 0) throw new Error(`serve ended with ${code}`);
     },
   };
 }
 
+/** The compiled binary serving on a free port, with its data and its home in a directory. */
+export async function startServe(
+  directory: string,
+  path: string,
+  flags: readonly string[] = [],
+): Promise<{ ready: Ready; stop: () => Promise<number> }> {
+  const data = join(directory, 'data');
+  const server = Bun.spawn(
+    [hallmarkBinary, 'serve', '--listen', '127.0.0.1:0', '--data', data, '--log-format', 'json', ...flags],
+    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe', env: { PATH: path, HOME: directory } },
+  );
+  const stop = (): Promise<number> => {
+    server.kill('SIGTERM');
+    return server.exited;
+  };
+  return { ready: await readReady(server.stderr), stop };
+}
+
 interface Ready {
   url: string;
   devIssuer: string;
+  rootFingerprint: string;
   clients: { client: string; lines: string[] }[];
 }
 
