@@ -5,11 +5,19 @@ import { logFsckCommand } from './log-fsck.ts';
 import { logGetCommand } from './log-get.ts';
 import { logInfoCommand } from './log-info.ts';
 import { logProveCommand } from './log-prove.ts';
+import { logSearchCommand } from './log-search.ts';
 
 /** `hallmark log`: a subcommand is its flags alone until it is called; then it loads what it needs. */
 export function logCommand(cli: Cli): Command {
   const command = new Command('log').description('look into a transparency log and after its data');
-  for (const create of [logInfoCommand, logGetCommand, logProveCommand, logConsistencyCommand, logFsckCommand]) {
+  for (const create of [
+    logInfoCommand,
+    logGetCommand,
+    logProveCommand,
+    logSearchCommand,
+    logConsistencyCommand,
+    logFsckCommand,
+  ]) {
     command.addCommand(create(cli));
   }
   return command.addHelpText(
@@ -19,6 +27,7 @@ Examples:
   hallmark log info                          the newest checkpoint, and that it extends the one seen last time
   hallmark log get 42                        an entry, with proof that the log has it
   hallmark log prove release.tar.gz          that the log still has what was signed
+  hallmark log search --artifact FILE        entries about a file, on the server's word
   hallmark log fsck                          recompute the logs of this machine's hallmark serve
 `,
   );

@@ -44,18 +44,25 @@ export class SortedRowsWriter {
 export class SortedRows {
   readonly count: number;
   readonly #file: PagedFile;
+  readonly #name: string;
   readonly #firstPage: number;
   readonly #fences: Uint32Array;
   readonly #page = new Uint32Array(PAGE_CONTENT_BYTES / 4 + 1);
   readonly #buffer = new Uint8Array(this.#page.buffer);
   #pageNumber = -1;
 
-  constructor(file: PagedFile, name: string) {
+  constructor(file: PagedFile, name: string, fences = file.readWords(`${name} fences`)) {
     const { firstPage, length } = file.section(name);
     this.#file = file;
+    this.#name = name;
     this.#firstPage = firstPage;
     this.count = length / ROW_BYTES;
-    this.#fences = file.readWords(`${name} fences`);
+    this.#fences = fences;
+  }
+
+  /** The same rows for one more reader, who keeps a page of its own. */
+  cursor(): SortedRows {
+    return new SortedRows(this.#file, this.#name, this.#fences);
   }
 
   /** Number of the first row that is not before these three numbers; `count` if all are. */

@@ -72,8 +72,8 @@ export class SearchSegment implements SearchSource {
   }
 
   #seekKey({ high, low }: Fingerprint): Seeker | undefined {
-    const { rows } = this;
-    if (rows.placeIf(rows.lowerBound(high, low, 0), high, low) < 0) return undefined;
+    if (this.rows.placeIf(this.rows.lowerBound(high, low, 0), high, low) < 0) return undefined;
+    const rows = this.rows.cursor();
     return { seek: (max) => rows.placeIf(rows.lowerBound(high, low, max + 1) - 1, high, low) };
   }
 

@@ -31,9 +31,9 @@ export interface TreeIndexOptions {
 
 /** Entries that are read again after a restart at most. */
 const SLOT_ENTRIES = 4096;
-const FANOUT = 8;
-/** 4096, 32 thousand, 262 thousand and two million entries in a file. */
-const LEVELS = 4;
+const FANOUT = 16;
+/** 4096, 65,536 and a million entries in a file. */
+const LEVELS = 3;
 
 /** The entries that the index wants next. */
 export interface Wanted {
