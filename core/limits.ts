@@ -94,6 +94,10 @@ export const MAX_FORM_BYTES = 16 * 1024;
 export const MAX_TIMESTAMP_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a request to the transparency log: an envelope of GitHub's largest attestation in base64 inside a JSON string. */
 export const MAX_LOG_REQUEST_BYTES = 24 * 1024 * 1024;
+/** Bytes of a request to the log from which on it is read on a thread of its own: below, the worst takes milliseconds. */
+export const MIN_LARGE_BODY_BYTES = 32 * 1024;
+/** Bytes of such requests that wait for that thread: two of the largest. One alone may be larger. */
+export const MAX_PENDING_LARGE_BYTES = 48 * 1024 * 1024;
 /** Members and elements of such a request: ten envelopes with ten signatures each, and room for what is ignored. */
 export const MAX_LOG_REQUEST_MEMBERS = 1_000;
 /** Bytes of a canonicalized body in a tiles log: the entry bundle's length prefix is a uint16 (C2SP tlog-tiles). */

@@ -13,6 +13,8 @@ import { digestSearchKey, verifierDigestSearchKey, verifierSearchKeys } from './
 import { statementSearchKeys } from './statement-keys.ts';
 import { parseVerifierPem, type VerifierKey } from './verifier-key.ts';
 
+// What is costly without a signature to wait for comes before the first wait: the caller spreads that over the event loop.
+
 /** dsse 0.0.1: the envelope as JSON text, and the verifiers of its signatures. */
 export async function requireDsse(spec: Fields, asyncVerifier: AsyncVerifier): Promise<Proposal> {
   const content = spec.object('proposedContent');
@@ -22,16 +24,17 @@ export async function requireDsse(spec: Fields, asyncVerifier: AsyncVerifier): P
     if (typeof item !== 'string') throw content.fail('verifiers', 'expected strings');
     return parseVerifierPem(parseBase64(item));
   });
-  const signatures = await requireEnvelopeSignatures(envelope, verifiers, asyncVerifier);
   const envelopeDigest = sha256(serializeUtf8(text));
   const payloadDigest = sha256(envelope.payload);
+  const searchKeys = envelopeSearchKeys(envelope, verifiers, [payloadDigest, envelopeDigest]);
+  const signatures = await requireEnvelopeSignatures(envelope, verifiers, asyncVerifier);
   return {
     body: serializeDsseV001({
       envelopeHash: { hash: 'sha256', digest: envelopeDigest },
       payloadHash: { hash: 'sha256', digest: payloadDigest },
       signatures: signatures.map(({ signature, verifier }) => ({ signature, verifierPem: verifier.pem })),
     }),
-    searchKeys: envelopeSearchKeys(envelope, verifiers, [payloadDigest, envelopeDigest]),
+    searchKeys,
     attestation: undefined,
   };
 }
@@ -42,12 +45,13 @@ export async function requireIntotoV001(spec: Fields, asyncVerifier: AsyncVerifi
   const text = content.string('envelope');
   const envelope = parseEnvelopeText(text);
   const verifier = parseVerifierPem(spec.bytes('publicKey'));
+  const envelopeDigest = sha256(serializeUtf8(text));
+  const payloadDigest = sha256(envelope.payload);
+  const searchKeys = envelopeSearchKeys(envelope, [verifier], [envelopeDigest, payloadDigest]);
   const isSignature = createMessageVerifier(preAuthEncoding(envelope.payloadType, envelope.payload), asyncVerifier);
   let isSigned = false;
   for (const { sig } of envelope.signatures) isSigned ||= await isSignature(verifier, sig);
   if (!isSigned) throw content.fail('envelope', 'no signature verifies with the public key');
-  const envelopeDigest = sha256(serializeUtf8(text));
-  const payloadDigest = sha256(envelope.payload);
   return {
     body: serializeEntryBody({
       kind: 'intoto',
@@ -56,7 +60,7 @@ export async function requireIntotoV001(spec: Fields, asyncVerifier: AsyncVerifi
       payloadHash: { hash: 'sha256', digest: payloadDigest },
       publicKeyPem: verifier.pem,
     }),
-    searchKeys: envelopeSearchKeys(envelope, [verifier], [envelopeDigest, payloadDigest]),
+    searchKeys,
     attestation: attestationOf(envelope),
   };
 }
@@ -71,27 +75,26 @@ export async function requireIntotoV002(spec: Fields, asyncVerifier: AsyncVerifi
   const payloadType = fields.string('payloadType');
   if (payloadType === '' || !payloadType.isWellFormed()) throw fields.fail('payloadType', 'expected Unicode text');
   const payload = base64Twice(fields, 'payload');
-  const isSignature = createMessageVerifier(preAuthEncoding(payloadType, payload), asyncVerifier);
-  const signatures: {
-    signature: Uint8Array;
-    publicKeyPem: string;
-    keyid: string | undefined;
-    verifier: VerifierKey;
-  }[] = [];
-  for (const item of fields.objects('signatures', MAX_LOGGED_SIGNATURES)) {
-    const signature = base64Twice(item, 'sig');
+  const items = fields.objects('signatures', MAX_LOGGED_SIGNATURES).map((item) => {
     const pem = item.bytes('publicKey');
-    const verifier = parseVerifierPem(pem);
-    if (!(await isSignature(verifier, signature))) {
-      throw item.fail('sig', 'it does not verify with its public key');
-    }
-    const keyid = item.optionalString('keyid') || undefined;
-    signatures.push({ signature, publicKeyPem: parseUtf8(pem), keyid, verifier });
-  }
-  if (signatures.length === 0) throw fields.fail('signatures', 'missing');
+    return {
+      item,
+      signature: base64Twice(item, 'sig'),
+      publicKeyPem: parseUtf8(pem),
+      keyid: item.optionalString('keyid') || undefined,
+      verifier: parseVerifierPem(pem),
+    };
+  });
+  if (items.length === 0) throw fields.fail('signatures', 'missing');
+  const envelope = { payloadType, payload, signatures: [] };
   const envelopeDigest = requireClientHash(content.object('hash'));
   const payloadDigest = sha256(payload);
-  const envelope = { payloadType, payload, signatures: [] };
+  const verifiers = items.map(({ verifier }) => verifier);
+  const searchKeys = envelopeSearchKeys(envelope, verifiers, [payloadDigest]);
+  const isSignature = createMessageVerifier(preAuthEncoding(payloadType, payload), asyncVerifier);
+  for (const { item, verifier, signature } of items) {
+    if (!(await isSignature(verifier, signature))) throw item.fail('sig', 'it does not verify with its public key');
+  }
   return {
     body: serializeEntryBody({
       kind: 'intoto',
@@ -100,13 +103,9 @@ export async function requireIntotoV002(spec: Fields, asyncVerifier: AsyncVerifi
       payload: undefined,
       envelopeHash: { hash: 'sha256', digest: envelopeDigest },
       payloadHash: { hash: 'sha256', digest: payloadDigest },
-      signatures: signatures.map(({ signature, publicKeyPem, keyid }) => ({ signature, publicKeyPem, keyid })),
+      signatures: items.map(({ signature, publicKeyPem, keyid }) => ({ signature, publicKeyPem, keyid })),
     }),
-    searchKeys: envelopeSearchKeys(
-      envelope,
-      signatures.map(({ verifier }) => verifier),
-      [payloadDigest],
-    ),
+    searchKeys,
     attestation: attestationOf(envelope),
   };
 }

@@ -381,6 +381,35 @@ describe('a request made to be costly', () => {
   });
 });
 
+describe('large requests', () => {
+  test('are read beside the event loop, and refused with 503 beyond two of the largest', async () => {
+    const log = await openTestLog();
+    const largest = new Uint8Array(MAX_LOG_REQUEST_BYTES).fill(0x20);
+    const answers = await Promise.all([1, 2, 3].map(() => log.post(POST, largest)));
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 503]);
+    expect(answers[2]?.headers.get('retry-after')).toBe('1');
+    // The thread goes on.
+    const proposal = dsse(JSON.stringify(envelopeOf('x'.repeat(100_000), [KEY])), [KEY]);
+    await submit(log, proposal);
+    const [found] = await jsonOf<Answer[]>(await log.post(`${POST}/retrieve`, { entries: [proposal] }));
+    requireVerified(found as Answer);
+    await log.close();
+  });
+
+  test('say what is wrong with them as small ones do', async () => {
+    const log = await openTestLog();
+    const unknown = await log.post(POST, { kind: 'x'.repeat(40_000), apiVersion: '1', spec: {} });
+    expect([unknown.status, await unknown.json()]).toEqual([
+      400,
+      { code: 400, message: expect.stringContaining('is not accepted') },
+    ]);
+    const many = await log.post(`${POST}/retrieve`, { entryUUIDs: Array.from({ length: 600 }, () => 'a'.repeat(64)) });
+    expect(many.status).toBe(422);
+    expect(log.faults).toEqual([]);
+    await log.close();
+  });
+});
+
 describe('every answer', () => {
   test('of reading is for no cache', async () => {
     const log = await openTestLog();

@@ -1,9 +1,6 @@
-import { dialectOf, parseEntryBody } from '../core/bundle/entry.ts';
 import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
-import { parseDecimal, serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
-import { Fields } from '../core/bytes/fields.ts';
-import { canonicalizeJson, type Json, parseJson } from '../core/bytes/json.ts';
-import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
+import { parseDecimal, serializeBase64, serializeHex } from '../core/bytes/bytes.ts';
+import { type Json, parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
@@ -13,15 +10,14 @@ import {
   MAX_LOG_REQUEST_MEMBERS,
   MAX_LOG_SIZE,
   MAX_LOOKUP_REQUEST_BYTES,
-  MAX_RETRIEVE_ENTRIES,
 } from '../core/limits.ts';
 import { leafHash } from '../core/merkle/tree.ts';
+import type { BodyReader } from './body-reader.ts';
 import { parseEntryExtra, serializeEntryExtra } from './entry-extra.ts';
 import { parseEntryId, serializeEntryId } from './entry-id.ts';
 import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
-import { requireProposal } from './proposal-v1.ts';
 import type { SearchableLog } from './search/search.ts';
 import { searchIndex } from './search-v1.ts';
 import type { Leaf } from './store.ts';
@@ -31,18 +27,17 @@ export interface RekorV1Options {
   readonly key: PrivateKey;
   readonly treeId: bigint;
   readonly search: SearchableLog;
-  readonly verifier: AsyncVerifier;
+  readonly bodies: BodyReader;
   readonly onFault: (error: unknown) => void;
 }
 
 /** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
-export function createRekorV1({ log, key, treeId, search, verifier, onFault }: RekorV1Options) {
+export function createRekorV1({ log, key, treeId, search, bodies, onFault }: RekorV1Options) {
   const logId = keyFingerprint(key.publicKey);
 
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
-    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
-    const proposal = await requireProposal(proposed, verifier);
+    const proposal = await bodies.read('proposal', await requireBody(request, MAX_LOG_REQUEST_BYTES));
     const { body } = proposal;
     const appended = await log.append({ body, extra: serializeEntryExtra(proposal) });
     const id = serializeEntryId(treeId, appended.leafHash);
@@ -73,31 +68,11 @@ export function createRekorV1({ log, key, treeId, search, verifier, onFault }: R
 
   /** POST /api/v1/log/entries/retrieve: what is not found is left out. An entry is a proposal, or the body as it is logged. */
   async function retrieveEntries(request: Request): Promise<Response> {
-    const fields = new Fields(
-      parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS),
-      '',
-      'FIELD_INVALID',
-    );
-    const ids = fields.array('entryUUIDs', Number.MAX_SAFE_INTEGER);
-    const indexes = fields.array('logIndexes', Number.MAX_SAFE_INTEGER);
-    const entries = fields.array('entries', Number.MAX_SAFE_INTEGER);
-    if (ids.length + indexes.length + entries.length > MAX_RETRIEVE_ENTRIES) {
-      throw new Refusal(422, `more than max allowed ${MAX_RETRIEVE_ENTRIES} entries in request`);
-    }
+    const asked = await bodies.read('retrieval', await requireBody(request, MAX_LOG_REQUEST_BYTES));
     const wanted: (bigint | undefined)[] = [];
-    for (const id of ids) {
-      if (typeof id !== 'string') throw new Refusal(422, 'entryUUIDs in body must be strings');
-      wanted.push(await indexOfId(id));
-    }
-    for (const index of indexes) {
-      if (!Number.isSafeInteger(index) || (index as number) < 0) {
-        throw new Refusal(422, 'logIndexes in body must be non-negative integers');
-      }
-      wanted.push(BigInt(index as number));
-    }
-    for (const entry of entries) {
-      wanted.push(await log.indexOf(leafHash(await bodyOf(entry))));
-    }
+    for (const id of asked.ids) wanted.push(await indexOfId(id));
+    wanted.push(...asked.indexes);
+    for (const hash of asked.leafHashes) wanted.push(await log.indexOf(hash));
     const found: Json[] = [];
     for (const index of wanted) {
       const entry = index === undefined ? undefined : await entryAt(index);
@@ -150,17 +125,6 @@ export function createRekorV1({ log, key, treeId, search, verifier, onFault }: R
       200,
       hits.map((hit) => serializeEntryId(treeId, hit.leafHash)),
     );
-  }
-
-  /** The canonical body of a proposal; or the JSON itself where it is one, for nothing needs to verify that is not logged. */
-  async function bodyOf(entry: Json): Promise<Uint8Array> {
-    try {
-      return (await requireProposal(entry, verifier)).body;
-    } catch (error) {
-      const logged = error instanceof InputError ? loggedBody(entry) : undefined;
-      if (logged === undefined) throw error;
-      return logged;
-    }
   }
 
   async function indexOfId(text: string): Promise<bigint | undefined> {
@@ -270,16 +234,6 @@ function uncached(route: Route): Route {
       return response;
     },
   };
-}
-
-function loggedBody(entry: Json): Uint8Array | undefined {
-  const body = serializeUtf8(canonicalizeJson(entry));
-  try {
-    return dialectOf(parseEntryBody(body)) === 1 ? body : undefined;
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
 }
 
 /** The reference answers an absent entry without a body. */

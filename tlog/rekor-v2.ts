@@ -1,18 +1,17 @@
 import { serializeBase64 } from '../core/bytes/bytes.ts';
-import { type Json, parseJson } from '../core/bytes/json.ts';
-import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
+import type { Json } from '../core/bytes/json.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
-import { MAX_LOG_REQUEST_BYTES, MAX_LOG_REQUEST_MEMBERS } from '../core/limits.ts';
+import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
+import type { BodyReader } from './body-reader.ts';
 import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
-import { requireProposalV2 } from './proposal-v2.ts';
 import { tileRoutes } from './tile-routes.ts';
 
 export interface RekorV2Options {
   readonly log: Log;
   /** Untruncated signed-note key hash. */
   readonly logId: Uint8Array;
-  readonly verifier: AsyncVerifier;
+  readonly bodies: BodyReader;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -20,10 +19,9 @@ export interface RekorV2Options {
  * Rekor v2's HTTP interface: `POST /api/v2/log/entries`, and checkpoint, tiles and entry bundles at `/` and `/api/v2/`.
  * A duplicate is answered as the first was, with its entry. Answers undefined for other paths.
  */
-export function createRekorV2({ log, logId, verifier, onFault }: RekorV2Options) {
+export function createRekorV2({ log, logId, bodies, onFault }: RekorV2Options) {
   async function createEntry(request: Request): Promise<Response> {
-    const proposed = parseJson(await requireBody(request, MAX_LOG_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
-    const { body, extra } = await requireProposalV2(proposed, verifier);
+    const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
     const appended = await log.append(extra ? { body, extra } : { body });
     return jsonResponse(201, transparencyLogEntry(appended, logId));
   }

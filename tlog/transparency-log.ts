@@ -12,6 +12,7 @@ import { logKeyHash } from '../core/merkle/note.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
 import type { CtLog } from '../core/x509/sct.ts';
+import { createBodyReader } from './body-reader.ts';
 import { createNoteSigner, createTreeHeadSigner } from './checkpoint-signer.ts';
 import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
@@ -112,6 +113,7 @@ export async function openTransparencyLog(
     await publishing?.close();
     await Promise.all(logs.map((log) => log.close()));
     await thread.close();
+    await bodies.close();
     await store.close();
   };
   const { keys, clock, random, onFault } = options;
@@ -120,7 +122,7 @@ export async function openTransparencyLog(
       ? undefined
       : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
   const host = hostOf(options.publicUrl);
-  const verifier = createAsyncVerifier();
+  const bodies = createBodyReader(createAsyncVerifier());
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
   const open = async (
@@ -148,7 +150,7 @@ export async function openTransparencyLog(
       const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
       await appendFirstEntry(log);
       const search = makeSearchable('v1', log, (leafHash) => serializeEntryId(treeId, leafHash));
-      fronts.push(createRekorV1({ log, key, treeId, search, verifier, onFault }));
+      fronts.push(createRekorV1({ log, key, treeId, search, bodies, onFault }));
     }
     if (keys.v2) {
       const key = keys.v2;
@@ -157,7 +159,7 @@ export async function openTransparencyLog(
       if (witnessing) publishing = await openPublishing(durable, witnessing, options.metrics);
       const log = publishing ?? durable;
       makeSearchable('v2', log);
-      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), verifier, onFault }));
+      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), bodies, onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;

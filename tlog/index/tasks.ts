@@ -1,8 +1,21 @@
+import { readLargeBody } from '../large-body.ts';
 import { closeSearch, openSearch, searchTree, stateOfSearch, takeIn, wantedOfSearch } from '../search/search-tasks.ts';
 import { sealDuplicates } from './duplicate-segment.ts';
 
-/** What the thread of the indexes does, by name. Arguments and answers are copied between the threads. */
-const TASKS = { sealDuplicates, openSearch, wantedOfSearch, takeIn, searchTree, stateOfSearch, closeSearch } as const;
+/**
+ * What such a thread does, by name: one does what the indexes need, another reads large requests. Arguments and answers are
+ * copied between the threads.
+ */
+const TASKS = {
+  sealDuplicates,
+  openSearch,
+  wantedOfSearch,
+  takeIn,
+  searchTree,
+  stateOfSearch,
+  closeSearch,
+  readLargeBody,
+} as const;
 
 export type Tasks = typeof TASKS;
 export type TaskName = keyof Tasks;

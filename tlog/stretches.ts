@@ -1,0 +1,32 @@
+/** Work at a stretch, after which the event loop has its turn. */
+const STRETCH_MS = 4;
+
+/**
+ * Runs pieces of work, each up to its first wait, in the order in which they came: at once while the event loop has not been
+ * held for STRETCH_MS, else in one of its next turns. A piece that takes longer itself is not broken up.
+ */
+export function createStretches(now: () => number) {
+  const waiting: (() => void)[] = [];
+  let since: number | undefined;
+
+  // The next turn begins: what waits goes first.
+  function turn(): void {
+    since = now();
+    let done = 0;
+    while (done < waiting.length && (done === 0 || now() - since < STRETCH_MS)) (waiting[done++] as () => void)();
+    waiting.splice(0, done);
+    if (done > 0) setImmediate(turn);
+    else since = undefined;
+  }
+
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    if (since === undefined) {
+      since = now();
+      setImmediate(turn);
+    }
+    if (waiting.length === 0 && now() - since < STRETCH_MS) return work();
+    const { promise, resolve } = Promise.withResolvers<T>();
+    waiting.push(() => resolve(work()));
+    return promise;
+  };
+}
