@@ -12,8 +12,13 @@ import type { GitStack } from './git-stack.ts';
 import { httpOf } from './http.ts';
 import { identitySource } from './identity.ts';
 
-/** What keeps an agent from being used, and nothing from signing without it. */
-const WITHOUT_AGENT: readonly ErrorCode[] = ['AGENT_UNSAFE', 'AGENT_UNREACHABLE'];
+/** What keeps an agent from signing this, or from being used at all, and nobody from signing without it. */
+const WITHOUT_AGENT: readonly ErrorCode[] = [
+  'AGENT_UNSAFE',
+  'AGENT_UNREACHABLE',
+  'AGENT_REFUSED',
+  'AGENT_MESSAGE_INVALID',
+];
 
 /**
  * Has the user's agent sign, starting one if none runs. Undefined where that is not wanted, or the agent does not sign for this
@@ -48,7 +53,7 @@ export async function signByAgent(
     );
   } catch (error) {
     if (!(error instanceof HallmarkError) || !WITHOUT_AGENT.includes(error.code)) throw error;
-    cli.warn(`signing without the agent: ${error.message}`);
+    cli.warn(`signing without the agent: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`);
     return undefined;
   }
 }

@@ -25,8 +25,9 @@ const KEPT = [
 /**
  * Starts an agent in the background that ends after a while without requests. It holds nothing of the caller's: no
  * descriptor, as git waits for the ends of its pipes; no terminal or process group; no folder; no token from the environment.
+ * Resolves with its exit code if it ends while the caller is still there.
  */
-export function startAgent(): void {
+export async function startAgent(): Promise<number> {
   const env: Record<string, string> = {};
   for (const name of KEPT) {
     const value = readEnvReference(name);
@@ -40,4 +41,5 @@ export function startAgent(): void {
     detached: true,
   });
   child.unref();
+  return child.exited;
 }

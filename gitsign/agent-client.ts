@@ -19,8 +19,11 @@ export interface AgentAddress {
   readonly directory: string;
   /** The user; nobody else's agent is talked to. */
   readonly uid: number;
-  /** Starts an agent in the background, for who finds none; undefined: do without. */
-  readonly start?: (() => void) | undefined;
+  /**
+   * Starts an agent in the background, for who finds none, and resolves with the exit code of one that ends; undefined: do
+   * without.
+   */
+  readonly start?: (() => Promise<number>) | undefined;
 }
 
 /** How long an agent may take to begin to listen, ms. It takes 50 to 100 on a quiet machine. */
@@ -30,8 +33,6 @@ const START_POLL_MS = 5;
 const ANSWER_TIMEOUT_MS = 180_000;
 /** Logins for one signature. */
 const MAX_LOGINS = 2;
-/** Refusals that say no more than that this agent is the wrong one to ask. */
-const NOT_HERE: readonly ErrorCode[] = ['AGENT_STACK_UNKNOWN', 'AGENT_MESSAGE_INVALID'];
 
 /** What the agent said is wrong, under the code that it has there. */
 class RelayedError extends HallmarkError {
@@ -43,7 +44,7 @@ class RelayedError extends HallmarkError {
 /**
  * Has the agent sign. `token` logs in, or fetches what is there, if the agent asks for it. Undefined if there is no agent,
  * or none that knows this stack: sign without it. An agent that dies meanwhile is replaced once. Its own errors come with
- * their codes; AGENT_UNSAFE if the directory or the process is not this user's own.
+ * their codes; AGENT_UNSAFE if the directory or the process is not this user's own, AGENT_UNREACHABLE if none starts or answers.
  */
 export async function signWithAgent(
   address: AgentAddress,
@@ -52,13 +53,12 @@ export async function signWithAgent(
 ): Promise<GitSignature | undefined> {
   for (let attempt = 1; attempt <= 2; attempt++) {
     const answer = await exchange(address, request, token);
-    if (answer?.type === 'signed') return answer;
-    if (answer?.type === 'refused') {
-      if (NOT_HERE.includes(answer.code)) return undefined;
-      throw relayed(answer);
-    }
-    if (answer !== undefined) throw unexpected();
-    // Never there, or gone before it answered.
+    if (answer === 'none') return undefined;
+    if (answer === 'gone') continue;
+    if (answer.type === 'signed') return answer;
+    if (answer.type !== 'refused') throw unexpected();
+    if (answer.code === 'AGENT_STACK_UNKNOWN') return undefined;
+    throw relayed(answer);
   }
   return undefined;
 }
@@ -69,8 +69,9 @@ export async function askAgent(
   request: Exclude<AgentRequest, SignRequest>,
 ): Promise<AgentStatus | undefined> {
   const answer = await exchange({ ...address, start: undefined }, request, () => Promise.reject(unexpected()));
-  if (answer?.type === 'refused') throw relayed(answer);
-  if (answer !== undefined && answer.type !== 'status') throw unexpected();
+  if (answer === 'none' || answer === 'gone') return undefined;
+  if (answer.type === 'refused') throw relayed(answer);
+  if (answer.type !== 'status') throw unexpected();
   return answer;
 }
 
@@ -89,20 +90,20 @@ const unexpected = (): InputError =>
     hint: 'another version of the program may be running: hallmark agent stop',
   });
 
-// The last answer; undefined if there is no agent or it closed the connection without one.
+// The last answer, or why there is none: no agent, or one that closed the connection before it answered.
 async function exchange(
   address: AgentAddress,
   request: AgentRequest,
   token: () => Promise<string>,
-): Promise<AgentAnswer | undefined> {
+): Promise<AgentAnswer | 'none' | 'gone'> {
   const connection = await connect(address);
-  if (connection === undefined) return undefined;
+  if (connection === undefined) return 'none';
   try {
     connection.send(serializeRequest(request));
     // A second time where the services say that the certificate ended already, whatever the clock here says.
     for (let logins = 0; logins <= MAX_LOGINS; logins++) {
       const answer = await connection.answer();
-      if (answer?.type !== 'login') return answer;
+      if (answer?.type !== 'login') return answer ?? 'gone';
       connection.send(serializeToken(await token()));
     }
     throw unexpected();
@@ -121,13 +122,24 @@ interface AgentConnection {
 async function connect({ directory, uid, start }: AgentAddress): Promise<AgentConnection | undefined> {
   const found = await tryConnect(directory, uid);
   if (found !== undefined || start === undefined) return found;
-  start();
-  for (const end = performance.now() + START_TIMEOUT_MS; performance.now() < end; ) {
+  let failed = false;
+  // One that ends well has found another that was faster.
+  start().then(
+    (code) => {
+      failed = code !== 0;
+    },
+    () => {
+      failed = true;
+    },
+  );
+  for (const end = performance.now() + START_TIMEOUT_MS; performance.now() < end && !failed; ) {
     await Bun.sleep(START_POLL_MS);
     const started = await tryConnect(directory, uid);
     if (started !== undefined) return started;
   }
-  return undefined;
+  throw new StorageError('AGENT_UNREACHABLE', 'no agent is running, and none could be started', {
+    hint: 'see why: hallmark agent',
+  });
 }
 
 async function tryConnect(directory: string, uid: number): Promise<AgentConnection | undefined> {

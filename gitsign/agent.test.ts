@@ -203,6 +203,34 @@ describe('signing', () => {
     rmSync(directory, { recursive: true });
   });
 
+  test.each([
+    ['ends at once', () => Promise.resolve(6)],
+    ['cannot be started', () => Promise.reject(new Error('no such program'))],
+  ])('one that %s is not waited for', async (_, starting) => {
+    const directory = join(mkdtempSync(join(tmpdir(), 'hallmark-agent-')), 'agent');
+    let started = 0;
+    const start = (): Promise<number> => {
+      started++;
+      return starting();
+    };
+    const error = await rejectionOf(signWithAgent({ directory, uid, start }, requestOf(), never));
+    expect(error.code).toBe('AGENT_UNREACHABLE');
+    expect(started).toBe(1);
+  });
+
+  test('one that is started is waited for, also if another was faster', async () => {
+    const directory = join(mkdtempSync(join(tmpdir(), 'hallmark-agent-')), 'agent');
+    let agent: TestAgent | undefined;
+    const start = async (): Promise<number> => {
+      setTimeout(() => {
+        agent = startTestAgent({}, directory);
+        agents.push(agent);
+      }, 20);
+      return 0;
+    };
+    expect(await signWithAgent({ directory, uid, start }, requestOf(), login().token)).toBeDefined();
+  });
+
   test('an agent that dies while somebody logs in is missed, not waited for', async () => {
     const agent = start();
     const signed = await signWithAgent(agent.address, requestOf(), async () => {

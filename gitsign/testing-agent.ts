@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { TrustError } from '../core/errors.ts';
@@ -70,9 +70,8 @@ export interface TestAgent {
 /** An agent in this process, in a directory of its own, in front of a fake stack. */
 export function startTestAgent(
   change: Partial<AgentOptions> & { flaws?: Flaws; stacks?: (name: StackName) => AgentStack | undefined } = {},
+  directory = join(mkdtempSync(join(tmpdir(), 'hallmark-agent-')), 'agent'),
 ): TestAgent {
-  const base = mkdtempSync(join(tmpdir(), 'hallmark-agent-'));
-  const directory = join(base, 'agent');
   makePrivateDirectory(directory, uid);
   const sigstore = fakeSigstore(change.flaws);
   const keys: PrivateKey[] = [];
@@ -134,7 +133,7 @@ export function startTestAgent(
     certified: () => sigstore.calls.filter((call) => call.endsWith('/api/v2/signingCert')).length,
     end() {
       listener.stop();
-      rmSync(base, { recursive: true, force: true });
+      rmSync(dirname(directory), { recursive: true, force: true });
     },
   };
 }
