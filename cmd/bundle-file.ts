@@ -24,14 +24,14 @@ export function readBundleOf(artifact: string, named: string | undefined): { bun
     });
   }
   const path = `${artifact}${BUNDLE_SUFFIX}`;
-  if (sizeOf(artifact) !== undefined && sizeOf(path) === undefined) {
-    throw new VerificationError('NO_SIGNATURE', 'parse', `${artifact} has no signature beside it (${path})`, {
-      hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${artifact}`,
-    });
-  }
   if (sizeOf(artifact) === undefined) {
     throw new InputError('INPUT_MISSING', `${artifact} does not exist`, {
       hint: 'name a file that exists, or give its digest as sha256:HEX with --bundle',
+    });
+  }
+  if (sizeOf(path) === undefined) {
+    throw new VerificationError('NO_SIGNATURE', 'parse', `${artifact} has no signature beside it (${path})`, {
+      hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${artifact}`,
     });
   }
   return { bundle: readBundle(path), path };

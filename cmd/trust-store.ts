@@ -9,7 +9,7 @@ import { serializeTime } from '../core/trust/fields.ts';
 import { parseSigningConfig, type SigningConfig } from '../core/trust/signing-config.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import { chooseTrustedRoot, type NamedRoot, parseTrustedRoots } from '../core/trust/trusted-roots.ts';
-import { parseCertificate } from '../core/x509/certificate.ts';
+import { leafCertificate } from '../core/verify/leaf.ts';
 import type { Cli, OutputFormat } from './cli.ts';
 import { parseDuration } from './duration.ts';
 import {
@@ -150,14 +150,10 @@ function withSources(given: readonly TrustSource[]): Pick<ResolvedTrust, 'name' 
   return {
     name: sources.map(({ name }) => name).join(', '),
     sources,
-    sourceFor: ({ material, tlogEntries }) => {
+    sourceFor: (bundle) => {
       if (others.length === 0) return first;
-      const [leaf] = material.kind === 'certificates' ? material.certificates : [];
-      return chooseTrustedRoot(
-        sources,
-        leaf && parseCertificate(leaf),
-        tlogEntries.map(({ logId }) => logId),
-      );
+      const logIds = bundle.tlogEntries.map(({ logId }) => logId);
+      return chooseTrustedRoot(sources, leafCertificate(bundle), logIds);
     },
   };
 }

@@ -213,6 +213,7 @@ describe('locks', () => {
       [process.execPath, '-e', script(`console.log('taken'); setInterval(() => {}, 1e6);`), path],
       {
         stdout: 'pipe',
+        stderr: 'ignore',
       },
     );
     const { value } = await holder.stdout.getReader().read();
@@ -221,6 +222,15 @@ describe('locks', () => {
     holder.kill('SIGKILL');
     await holder.exited;
     acquireLock(path).release();
+  });
+
+  test('held by nothing but the process: garbage collection does not let go', () => {
+    const path = join(dir, '.lock');
+    const code = script(
+      `console.log('taken'); Bun.gc(true); Bun.gc(true); try { acquireLock(process.argv[1]); } catch (error) { console.log(error.code); }`,
+    );
+    const { stdout } = spawnSync(process.execPath, ['-e', code, path], { encoding: 'utf8' });
+    expect(stdout.trim().split('\n')).toEqual(['taken', 'LOCK_HELD']);
   });
 
   test('a failing task releases the lock', async () => {

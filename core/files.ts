@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -58,17 +59,25 @@ export function readStdinBounded(max: number, what: string): Uint8Array {
 
 function readAll(fd: number, max: number, what: string): Uint8Array {
   const chunks: Uint8Array[] = [];
+  // A file fits into the first chunk, with a byte to spare that shows its end.
+  const { size } = fstatSync(fd);
+  let chunk = new Uint8Array(Math.min(size === 0 ? READ_CHUNK_BYTES : size + 1, max + 1));
+  let filled = 0;
   for (let length = 0; ; ) {
-    const chunk = new Uint8Array(Math.min(READ_CHUNK_BYTES, max + 1 - length));
-    const read = readSome(fd, chunk);
-    if (read === 0) return concat(...chunks);
+    if (filled === chunk.length) {
+      chunks.push(chunk);
+      chunk = new Uint8Array(Math.min(READ_CHUNK_BYTES, max + 1 - length));
+      filled = 0;
+    }
+    const read = readSome(fd, chunk.subarray(filled));
+    if (read === 0) return concat(...chunks, chunk.subarray(0, filled));
+    filled += read;
     length += read;
     if (length > max) {
       throw new InputError('INPUT_TOO_LARGE', `${what} is larger than ${max} bytes`, {
         hint: 'is it the right file? Nothing of that kind is so large',
       });
     }
-    chunks.push(chunk.subarray(0, read));
   }
 }
 
@@ -329,6 +338,9 @@ export interface Lock {
   release(): void;
 }
 
+// What holds each lock: collected as garbage, it would let go, whoever still relies on it.
+const holding = new Set<import('bun:sqlite').Database>();
+
 /**
  * Takes the lock that the file `path` stands for, waiting up to `waitMs` (the thread stands still) for another process
  * to let go; else LOCK_HELD. The lock is the operating system's (through SQLite, the same on every platform): it ends
@@ -345,7 +357,13 @@ export function acquireLock(path: string, waitMs = 0): Lock {
     // Nothing is ever written, so nothing needs a journal beside the file.
     held.run('PRAGMA journal_mode = MEMORY');
     held.run('BEGIN EXCLUSIVE');
-    return { release: () => held.close() };
+    holding.add(held);
+    return {
+      release: () => {
+        holding.delete(held);
+        held.close();
+      },
+    };
   } catch (cause) {
     database?.close();
     if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw unlockable(path, cause);

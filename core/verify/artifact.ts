@@ -2,7 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { DIGEST_BYTES, type HashName } from '../crypto/hash.ts';
 import type { PublicKey } from '../crypto/public-key.ts';
 import { parseStatement } from '../dsse/statement.ts';
-import { parseCertificate } from '../x509/certificate.ts';
+import { leafCertificate } from './leaf.ts';
 import { signatureHashes } from './signature-hash.ts';
 
 /** What a signature should be about, by its digests: those of `requiredHashes`, or as many of them as are known. */
@@ -19,7 +19,7 @@ export interface Artifact {
  * policy's, for a bundle without a certificate; where that is not known beforehand, all. STATEMENT_INVALID, CERTIFICATE_INVALID.
  */
 export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
-  const { content, material } = bundle;
+  const { content } = bundle;
   if (content.kind === 'dsse') {
     const { subjects } = parseStatement(content.envelope.payload);
     const named = (Object.keys(DIGEST_BYTES) as HashName[]).filter((hash) =>
@@ -27,8 +27,7 @@ export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
     );
     return named.length > 0 ? named : ['sha256'];
   }
-  const [leaf] = material.kind === 'certificates' ? material.certificates : [];
-  const signer = leaf === undefined ? key : parseCertificate(leaf).publicKey;
+  const signer = leafCertificate(bundle)?.publicKey ?? key;
   const hashes = new Set(signer === undefined ? (Object.keys(DIGEST_BYTES) as HashName[]) : signatureHashes(signer));
   if (content.digest !== undefined) hashes.add(content.digest.hash);
   return [...hashes];

@@ -7,6 +7,7 @@ import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import type { Validity } from '../x509/validity.ts';
 import type { Artifact } from './artifact.ts';
 import type { IdentityPolicy } from './identity.ts';
+import { leafCertificate } from './leaf.ts';
 import { type PinPolicy, requirePinnedKey } from './policy-pin.ts';
 import { keysOf, type RulePolicy } from './policy-rule.ts';
 
@@ -45,9 +46,9 @@ export function possibleSigners(bundle: Bundle, policy: Policy, artifact: Artifa
       hint: 'verify with --certificate-identity and --certificate-oidc-issuer instead of a key',
     });
   }
-  const [leaf, ...issuers] = material.certificates.map((der) => parseCertificate(der));
+  const leaf = leafCertificate(bundle);
   if (leaf === undefined) throw new Error('internal: a bundle without a certificate passed the parser');
-  requireIssuingOrder(bundle, [leaf, ...issuers]);
+  requireIssuingOrder(bundle, [leaf, ...material.certificates.slice(1).map((der) => parseCertificate(der))]);
   return [{ kind: 'certificate', key: leaf.publicKey, certificate: leaf }];
 }
 
