@@ -265,6 +265,7 @@ test('metrics answer at an address of their own, and nothing else does there', a
     // The public port has none.
     'hallmark_http_requests_total{route="other",method="GET",status="4xx"} 2',
     'hallmark_log_entries{tree="v1"} 1',
+    'hallmark_log_unindexed_entries{tree="v2"} 0',
     'hallmark_log_appends_total{tree="v1",result="appended"} 1',
     'hallmark_log_waiting_entries{tree="v1"} 0',
     'hallmark_certificates_issued_total 0',

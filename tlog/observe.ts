@@ -1,6 +1,7 @@
 import { StorageError } from '../core/errors.ts';
 import { type Metrics, SECONDS_BUCKETS } from '../core/metrics.ts';
 import type { Log } from './log.ts';
+import type { SearchableLog } from './search/search.ts';
 import type { Store } from './store.ts';
 import type { WitnessClient } from './witness-client.ts';
 
@@ -68,6 +69,17 @@ export function createLogMetrics(metrics: Metrics): LogMetrics {
       };
     },
   };
+}
+
+/** Tells how far the search indexes are behind their logs. */
+export function observeSearch(metrics: Metrics, logs: readonly SearchableLog[]): void {
+  const help = 'Entries that are logged and cannot be searched yet.';
+  metrics.gauge('hallmark_log_unindexed_entries', help, ['tree'], () =>
+    logs.map(({ name, follower }) => {
+      const { treeSize, indexed } = follower.coverage();
+      return [treeSize - indexed, name] as const;
+    }),
+  );
 }
 
 /** What a log tells of its witnesses. Their names are the configuration's own. */

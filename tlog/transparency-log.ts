@@ -21,7 +21,7 @@ import { serializeEntryId } from './entry-id.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
-import { createLogMetrics, observeWitnesses } from './observe.ts';
+import { createLogMetrics, observeSearch, observeWitnesses } from './observe.ts';
 import { createRekorV1 } from './rekor-v1.ts';
 import { createRekorV2 } from './rekor-v2.ts';
 import { createFollower } from './search/follower.ts';
@@ -168,6 +168,7 @@ export async function openTransparencyLog(
       fronts.push(createCtFrontEnd({ log, key, clock, roots: options.ctRoots, onFault }));
     }
     if (searchable.length > 0) fronts.push(createSearchApi({ logs: searchable, onFault }));
+    observeSearch(options.metrics, searchable);
   } catch (error) {
     await close();
     throw error;

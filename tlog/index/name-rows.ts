@@ -1,4 +1,4 @@
-import { PAGE_CONTENT_BYTES, type PagedFile, type PagedFileWriter } from './paged-file.ts';
+import { PAGE_BYTES, PAGE_CONTENT_BYTES, type PagedFile, type PagedFileWriter } from './paged-file.ts';
 import { PagedWords, PagedWordsWriter } from './paged-words.ts';
 
 /** Bytes of a name that are kept: a prefix cannot be longer. */
@@ -64,6 +64,7 @@ export class NameRows {
   readonly #firstPage: number;
   readonly #pages: number;
   readonly #length: number;
+  readonly #buffer = new Uint8Array(PAGE_BYTES);
 
   constructor(file: PagedFile, name: string) {
     const { firstPage, length } = file.section(name);
@@ -100,8 +101,7 @@ export class NameRows {
     let high = this.#pages;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const [first] = this.#recordsOf(middle);
-      if (first && isBeyond(first.name)) high = middle;
+      if (isBeyond(this.#firstNameOf(middle))) high = middle;
       else low = middle + 1;
     }
     // The one that is wanted lies in the page before the first that begins beyond it, or begins that page.
@@ -109,6 +109,13 @@ export class NameRows {
       for (const { name, first } of this.#recordsOf(page)) if (isBeyond(name)) return first;
     }
     return this.places.count;
+  }
+
+  // Into one buffer, for a search reads many pages for this alone.
+  #firstNameOf(page: number): Uint8Array {
+    const bytes = this.#file.readPage(this.#firstPage + page, this.#buffer);
+    const length = ((bytes[0] as number) << 8) | (bytes[1] as number);
+    return bytes.subarray(HEADER_BYTES, HEADER_BYTES + length);
   }
 
   *#recordsOf(page: number): Generator<NameRecord> {

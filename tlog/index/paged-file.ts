@@ -4,7 +4,7 @@ import { Fields } from '../../core/bytes/fields.ts';
 import { type Json, parseJson } from '../../core/bytes/json.ts';
 
 /** A page: content, then its checksum. */
-const PAGE_BYTES = 4096;
+export const PAGE_BYTES = 4096;
 const CHECKSUM_BYTES = 4;
 export const PAGE_CONTENT_BYTES = PAGE_BYTES - CHECKSUM_BYTES;
 const PAGE_CONTENT_WORDS = PAGE_CONTENT_BYTES / 4;
@@ -190,7 +190,7 @@ export class PagedFile {
     return section;
   }
 
-  /** The content of a page, a copy of its own if no buffer of PAGE_BUFFER_BYTES is given. */
+  /** The content of a page, a copy of its own if no buffer of PAGE_BYTES is given. */
   readPage(page: number, into = new Uint8Array(PAGE_BYTES)): Uint8Array {
     if (!(page >= 0 && page < this.#pages)) throw new DamagedFile(this.#path, `there is no page ${page}`);
     let read: number;

@@ -42,11 +42,29 @@ export class PagedWords {
 
   at(index: number): number {
     const page = Math.floor(index / PAGE_WORDS);
-    if (page !== this.#pageNumber) {
-      this.#pageNumber = -1;
-      this.#file.readPage(this.#firstPage + page, this.#buffer);
-      this.#pageNumber = page;
-    }
+    this.#load(page);
     return this.#page[index - page * PAGE_WORDS] as number;
+  }
+
+  /** Sets the bits that the numbers from .. to-1 are the positions of. */
+  setBits(from: number, to: number, bits: Uint32Array): void {
+    for (let index = from; index < to; ) {
+      const page = Math.floor(index / PAGE_WORDS);
+      this.#load(page);
+      const first = page * PAGE_WORDS;
+      const end = Math.min(PAGE_WORDS, to - first);
+      for (let i = index - first; i < end; i++) {
+        const bit = this.#page[i] as number;
+        bits[bit >>> 5] = (bits[bit >>> 5] as number) | (1 << (bit & 31));
+      }
+      index = first + end;
+    }
+  }
+
+  #load(page: number): void {
+    if (page === this.#pageNumber) return;
+    this.#pageNumber = -1;
+    this.#file.readPage(this.#firstPage + page, this.#buffer);
+    this.#pageNumber = page;
   }
 }

@@ -82,10 +82,7 @@ export class SearchSegment implements SearchSource {
     const { from, to } = this.names.range(prefix);
     if (from >= to) return undefined;
     const bits = new Uint32Array(Math.ceil((this.end - this.start) / 32));
-    for (let i = from; i < to; i++) {
-      const place = this.names.places.at(i);
-      bits[place >>> 5] = (bits[place >>> 5] as number) | (1 << (place & 31));
-    }
+    this.names.places.setBits(from, to, bits);
     return seekBits(bits);
   }
 
