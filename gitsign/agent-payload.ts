@@ -4,36 +4,54 @@ import { StorageError } from '../core/errors.ts';
 const MAX_LINES = 10_000;
 const LF = 0x0a;
 
-const ID = '(?:[0-9a-f]{40}|[0-9a-f]{64})';
-const PERSON = '.*<.*> -?[0-9]+ [+-][0-9]{4,6}';
-const HEADER = '[a-z][a-z0-9-]* .*';
-
 /** One line of a payload, and how often it comes: once, or any number of times. */
-type Line = readonly [pattern: RegExp, often: 'once' | 'any'];
+type Line = readonly [is: (text: string) => boolean, often: 'once' | 'any'];
 
-// The dot takes a carriage return too.
-const line = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`, 's');
+const ID = '(?:[0-9a-f]{40}|[0-9a-f]{64})';
+const like = (pattern: string): Line[0] => {
+  const whole = new RegExp(`^${pattern}$`);
+  return (text) => whole.test(text);
+};
+
+/** Characters in which `> TIME ZONE` has to fit. */
+const MAX_TIME_CHARS = 40;
+const TIME = / -?[0-9]+ [+-][0-9]{4,6}$/;
+const PERSON_TIME = /> -?[0-9]+ [+-][0-9]{4,6}$/;
+
+// Only the end is matched: what comes before may be anything, of any length.
+const signedBy =
+  (header: string, time: RegExp): Line[0] =>
+  (text) =>
+    text.startsWith(`${header} `) && time.test(text.slice(-MAX_TIME_CHARS)) && text.length > header.length + 1;
+const person =
+  (header: string): Line[0] =>
+  (text) =>
+    signedBy(header, PERSON_TIME)(text) && text.includes('<');
+
+// A header of a signature is none of the payload; NUL ends what some readers see.
+const furtherHeader: Line[0] = (text) =>
+  !text.includes('\0') && !/^gpgsig(?:-sha256)? /.test(text) && /^(?:[a-z][a-z0-9-]{0,60})? /.test(text);
 
 /** The lines before the blank one, in their order, of the three things that git has signed (gitformat, git-push). */
 const FORMS: readonly (readonly Line[])[] = [
   [
-    [line(`tree ${ID}`), 'once'],
-    [line(`parent ${ID}`), 'any'],
-    [line(`author ${PERSON}`), 'once'],
-    [line(`committer ${PERSON}`), 'once'],
-    [line(`${HEADER}| .*`), 'any'],
+    [like(`tree ${ID}`), 'once'],
+    [like(`parent ${ID}`), 'any'],
+    [person('author'), 'once'],
+    [person('committer'), 'once'],
+    [furtherHeader, 'any'],
   ],
   [
-    [line(`object ${ID}`), 'once'],
-    [line('type (?:commit|tag|tree|blob)'), 'once'],
-    [line('tag .+'), 'once'],
-    [line(`tagger ${PERSON}`), 'once'],
-    [line(`${HEADER}| .*`), 'any'],
+    [like(`object ${ID}`), 'once'],
+    [like('type (?:commit|tag|tree|blob)'), 'once'],
+    [(text) => text.startsWith('tag ') && text.length > 4, 'once'],
+    [person('tagger'), 'once'],
+    [furtherHeader, 'any'],
   ],
   [
-    [line('certificate version 0\\.1'), 'once'],
-    [line('pusher .+ [0-9]+ [+-][0-9]{4,6}'), 'once'],
-    [line('(?:pushee|nonce|push-option) .*'), 'any'],
+    [like('certificate version 0\\.1'), 'once'],
+    [signedBy('pusher', TIME), 'once'],
+    [(text) => /^(?:pushee|nonce|push-option) /.test(text), 'any'],
   ],
 ];
 
@@ -64,16 +82,13 @@ function headerLines(payload: Uint8Array): string[] | undefined {
 
 function matches(lines: readonly string[], form: readonly Line[]): boolean {
   let at = 0;
-  for (const [pattern, often] of form) {
-    if (often === 'once') {
-      if (!pattern.test(lines[at] ?? '')) return false;
-      at++;
+  for (const [is, often] of form) {
+    if (often === 'any') {
+      while (at < lines.length && is(lines[at] as string)) at++;
     } else {
-      while (at < lines.length && isPlain(lines[at] as string) && pattern.test(lines[at] as string)) at++;
+      if (!is(lines[at] ?? '')) return false;
+      at++;
     }
   }
   return at === lines.length;
 }
-
-// A header of a signature is none of the payload; NUL ends what some readers see.
-const isPlain = (text: string): boolean => !/^gpgsig(?:-sha256)? |\0/.test(text);

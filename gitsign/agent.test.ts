@@ -11,6 +11,7 @@ import { parseCertificate } from '../core/x509/certificate.ts';
 import { askAgent, signWithAgent } from './agent-client.ts';
 import { makePrivateDirectory, requireOwnSocket, requirePrivateDirectory, socketPath } from './agent-directory.ts';
 import type { AgentStack } from './agent-identities.ts';
+import { requireGitPayload } from './agent-payload.ts';
 import { peerOf, requireLocalPeer, requireSameUser } from './agent-peer.ts';
 import {
   type AgentAnswer,
@@ -314,6 +315,14 @@ ${'0'.repeat(40)} 4b825dc642cb6eb9a060e54bf8d69288fbee4904 refs/heads/main
     expect(await signWithAgent(agent.address, request, login().token)).toBeDefined();
   });
 
+  // A pattern that tried again from each place of a line would take minutes here.
+  test.each(['<', '> 1 +', ' ', '<a> 1 +0000 ', 'author '])('a megabyte of %p in a line', (filler) => {
+    const long = filler.repeat(1_000_000 / filler.length);
+    for (const text of [commit.replace('A U Thor', long), commit.replace('\n\n', `\nnote ${long}\n\n`)]) {
+      expect(requireGitPayload(serializeUtf8(text))).toBeUndefined();
+    }
+  });
+
   test.each([
     ['nothing', ''],
     ['any text', 'hello\n\n'],
@@ -330,6 +339,8 @@ ${'0'.repeat(40)} 4b825dc642cb6eb9a060e54bf8d69288fbee4904 refs/heads/main
     ['a commit with the other signature', commit.replace('\n\n', '\ngpgsig-sha256 -----BEGIN SIGNED MESSAGE-----\n\n')],
     ['NUL in a header', commit.replace('\n\n', '\nx-note a\0b\n\n').replace('x-note', '\0')],
     ['a tag without its name', tag.replace(/tag .*\n/, '')],
+    ['a committer without a time', commit.replace(/(committer .*>).*/, '$1')],
+    ['an author without an address', commit.replace(/author .*> /, 'author name ')],
     ['a tag of something else', tag.replace('type commit', 'type secret')],
     ['a push certificate of another version', push.replace('0.1', '0.2')],
     ['a push certificate with an unknown header', push.replace('nonce', 'once')],

@@ -42,6 +42,15 @@ import { parseCertificateRequest } from '../../core/x509/csr.ts';
 import { fulcioClaims, oidcIssuer } from '../../core/x509/fulcio.ts';
 import { commonName, organization, subjectAlternativeNames } from '../../core/x509/names.ts';
 import { verifyEmbeddedScts } from '../../core/x509/sct.ts';
+import { requireGitPayload } from '../../gitsign/agent-payload.ts';
+import {
+  messageReader,
+  parseAnswer,
+  parseRequest,
+  parseToken,
+  serializeAnswer,
+  serializeRequest,
+} from '../../gitsign/agent-protocol.ts';
 import { attempt, requireSame } from './properties.ts';
 import * as seeds from './seeds.ts';
 
@@ -274,5 +283,26 @@ export const PARSERS: Readonly<Record<string, Parser>> = {
     shape: 'token',
     seeds: seeds.identityTokens,
     parse: (input) => void possessionText(parseIdentityToken(text(input))),
+  },
+  'agent-message': {
+    shape: 'json',
+    seeds: seeds.agentMessages,
+    parse(header) {
+      const framed = (bytes: Uint8Array) => messageReader()(bytes)[0] as { header: Uint8Array; body: Uint8Array };
+      for (const body of [seeds.gitPayloads()[0] as Uint8Array, new Uint8Array()]) {
+        const message = { header, body };
+        const request = attempt(() => parseRequest(message));
+        if (request) requireSame('the request', parseRequest(framed(serializeRequest(request))), request);
+        const answer = attempt(() => parseAnswer(message));
+        if (answer) requireSame('the answer', parseAnswer(framed(serializeAnswer(answer))), answer);
+        attempt(() => parseToken(message));
+      }
+      parseRequest({ header, body: new Uint8Array() });
+    },
+  },
+  'agent-payload': {
+    shape: 'text',
+    seeds: seeds.gitPayloads,
+    parse: (input) => requireGitPayload(input),
   },
 };

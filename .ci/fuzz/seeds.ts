@@ -9,6 +9,8 @@ import { serializeTimestampRequest } from '../../core/timestamp/request.ts';
 import { serializeSignatureAlgorithm } from '../../core/x509/algorithms.ts';
 import { distinguishedName } from '../../core/x509/build.ts';
 import { corpusItems } from '../../core/x509/testing.ts';
+import { messageReader, serializeAnswer, serializeRequest, serializeToken } from '../../gitsign/agent-protocol.ts';
+import { COMMIT, requestOf, tokenOf } from '../../gitsign/testing-agent.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const MAX_SEEDS = 60;
@@ -160,4 +162,42 @@ export function identityTokens(): Uint8Array[] {
   return [claims, { ...claims, email_verified: 'True', aud: 'sigstore' }, { iss: 'i', sub: 's', aud: [], exp: 1 }].map(
     (each) => utf8(`${part({ alg: 'RS256', kid: '1', typ: 'JWT' })}.${part(each)}.${'c2ln'.repeat(20)}`),
   );
+}
+
+/** Headers of the messages between an agent and its clients. */
+export function agentMessages(): Uint8Array[] {
+  const signature = { cms: Uint8Array.of(1), certificate: Uint8Array.of(2), identity: 'a', issuer: 'b' };
+  const held = { stack: 'lab', certificateAuthority: 'https://ca.example', identity: 'a', issuer: 'b', signatures: 3 };
+  const messages = [
+    serializeRequest(requestOf()),
+    serializeRequest(requestOf({ source: { kind: 'token', issuer: 'https://i.example', tokenSubject: 's' } })),
+    serializeRequest(requestOf({ stack: { kind: 'global' }, source: { kind: 'provider', name: 'GitHub Actions' } })),
+    serializeRequest({ type: 'lock' }),
+    serializeToken(tokenOf()),
+    serializeAnswer({ type: 'login' }),
+    serializeAnswer({ type: 'signed', ...signature, logEntries: [{ url: 'https://log.example', logIndex: 7n }] }),
+    serializeAnswer({
+      type: 'status',
+      pid: 7,
+      programVersion: '1.2.3',
+      locked: true,
+      identities: [{ ...held, notAfter: new Date(0) }],
+    }),
+    serializeAnswer({ type: 'refused', code: 'AGENT_LOCKED', message: 'm', hint: 'h' }),
+  ];
+  return messages.flatMap((bytes) => messageReader()(bytes).map(({ header }) => header));
+}
+
+/** What git has signed: a commit, a merge with further headers, a tag, a push certificate. */
+export function gitPayloads(): Uint8Array[] {
+  const commit = Buffer.from(COMMIT).toString();
+  const id = '1'.repeat(40);
+  return [
+    commit,
+    commit
+      .replace('author', `parent ${id}\nparent ${id}\nauthor`)
+      .replace('\n\n', `\nmergetag object ${id}\n type commit\n\n`),
+    `object ${id}\ntype commit\ntag v1\ntagger A <a@example.com> 1700000000 +0100\n\nm\n`,
+    `certificate version 0.1\npusher A <a@example.com> 1700000000 +0100\nnonce n\n\n${id} ${id} refs/heads/main\n`,
+  ].map(utf8);
 }
