@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateKey } from './core/crypto/private-key.ts';
+import { generateKey, parsePrivateKey } from './core/crypto/private-key.ts';
+import { serializePublicKeyPem } from './core/crypto/public-key.ts';
 import { HallmarkError } from './core/errors.ts';
 import { parseCheckpoint } from './core/merkle/checkpoint.ts';
 import { verifyCosignatures } from './core/merkle/cosignature.ts';
@@ -387,3 +388,98 @@ describe('with witnesses', () => {
     await again.stack.close();
   });
 });
+describe('a rotated log', () => {
+  const rotate = async (stack: Stack, log: string, path = '/log/rotate'): Promise<Response> => {
+    const request = new Request(`http://hallmark${path}`, { method: 'POST', body: JSON.stringify({ log }) });
+    const answer = await stack.admin(request, new URL(request.url), LOOPBACK);
+    if (!answer) throw new Error('no answer');
+    return answer;
+  };
+  const trustOf = async (stack: Stack) =>
+    parseTrustedRoot(new Uint8Array(await (await get(stack, '/trusted_root.json')).arrayBuffer()));
+  const rekorUrls = async (stack: Stack, path: string) =>
+    ((await (await get(stack, path)).json()) as { rekorTlogUrls: { url: string; validFor: object }[] }).rekorTlogUrls;
+
+  test('is published through TUF: the old key with its end, the new one with its start, and where to sign', async () => {
+    let stack = await open();
+    const before = await trustOf(stack);
+    const version = async () =>
+      ((await (await get(stack, '/tuf/timestamp.json')).json()) as { signed: { version: number } }).signed.version;
+    const first = await version();
+    now = new Date('2026-02-01T10:00:00.700Z');
+    for (const log of ['v1', 'v2']) expect((await rotate(stack, log)).status).toBe(200);
+    expect(await version()).toBe(first + 2);
+
+    const after = await trustOf(stack);
+    const logs = after.tlogs.map(({ baseUrl, validFor }) => [
+      baseUrl,
+      validFor.start?.toISOString(),
+      validFor.end?.toISOString(),
+    ]);
+    expect(logs).toEqual([
+      [URL_HERE, '2025-12-31T23:59:00.000Z', '2026-02-01T10:01:00.000Z'],
+      [URL_HERE, '2026-02-01T09:59:00.000Z', undefined],
+      [URL_HERE, '2025-12-31T23:59:00.000Z', '2026-02-01T10:01:00.000Z'],
+      [`${URL_HERE}/shard/2`, '2026-02-01T09:59:00.000Z', undefined],
+    ]);
+    expect([0, 2].map((i) => after.tlogs[i]?.logId)).toEqual(before.tlogs.map(({ logId }) => logId));
+    expect((await rekorUrls(stack, '/signing_config.v0.2.json')).map(({ url }) => url)).toEqual([URL_HERE]);
+    expect(await rekorUrls(stack, '/signing_config_rekor_v2.v0.2.json')).toEqual([
+      expect.objectContaining({ url: `${URL_HERE}/shard/2`, validFor: { start: '2026-02-01T09:59:00Z' } }),
+    ]);
+    const rekorKey = await (await get(stack, '/rekor.pub')).text();
+    expect(rekorKey).toBe(readPublicKeyOf('rekor-v1-2'));
+    // What is served is what TUF carries, and what the next start serves.
+    const targets = (await (await get(stack, '/tuf/3.targets.json')).json()) as {
+      signed: { targets: Record<string, { custom?: { sigstore: { status: string } } }> };
+    };
+    expect(targets.signed.targets['rekor-1.pub']?.custom?.sigstore.status).toBe('Expired');
+    expect(targets.signed.targets['rekor.pub']?.custom?.sigstore.status).toBe('Active');
+    const documents = await (await get(stack, '/client_trust_config_rekor_v2.json')).text();
+    await stack.close();
+    stack = await open();
+    expect(await (await get(stack, '/client_trust_config_rekor_v2.json')).text()).toBe(documents);
+    expect(await version()).toBe(first + 2);
+    await stack.close();
+  });
+
+  for (const [what, lose, code] of [
+    ['whose newest key is lost', () => rmSync(join(data, 'keys/rekor-v1-2.pem')), 'INSTANCE_INCOMPLETE'],
+    ['whose database is older than its rotation', () => writeFileSync(join(data, 'log.db'), saved), 'DATABASE_CORRUPT'],
+  ] as const) {
+    test(`${what} is not begun anew`, async () => {
+      await (await open()).close();
+      saved = readFileSync(join(data, 'log.db'));
+      const stack = await open();
+      await rotate(stack, 'v1');
+      await stack.close();
+      lose();
+      expect(await refusal()).toBe(code);
+    });
+  }
+  let saved: Buffer;
+
+  test('an order that cannot be carried out says why, and changes nothing', async () => {
+    const stack = await open({ part: 'ca' });
+    const answer = await rotate(stack, 'v1');
+    expect(answer.status).toBe(500);
+    expect(await answer.json()).toEqual({ code: 'CONFIG_INVALID', message: 'this log does not run here', hint: '' });
+    expect((await rotate(stack, 'ct')).status).toBe(500);
+    expect(JSON.parse(readFileSync(join(data, 'instance.json'), 'utf8')).shards).toBeUndefined();
+    await stack.close();
+  });
+
+  test('frozen as a whole it is still frozen after a start', async () => {
+    let stack = await open();
+    expect((await rotate(stack, 'v2', '/log/freeze')).status).toBe(200);
+    const post = () => get(stack, '/api/v2/log/entries', { method: 'POST', body: '{}' });
+    expect((await post()).status).toBe(405);
+    await stack.close();
+    stack = await open();
+    expect((await post()).status).toBe(405);
+    await stack.close();
+  });
+});
+
+const readPublicKeyOf = (name: string): string =>
+  serializePublicKeyPem(parsePrivateKey(readFileSync(join(data, `keys/${name}.pem`), 'utf8'), undefined).publicKey);

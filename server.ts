@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCertificateAuthority } from './ca/authority.ts';
 import { createCaChain, createTsaChain } from './ca/chain.ts';
@@ -22,7 +22,17 @@ import { createMetrics, METRICS_CONTENT_TYPE, type Metrics } from './core/metric
 import { type Publication, publicationOf } from './core/trust/publication.ts';
 import { publishRepository, type RepositoryFiles, type RepositoryKeys } from './core/trust/tuf/repository.ts';
 import { type Certificate, parseCertificatesPem, serializeCertificatePem } from './core/x509/certificate.ts';
-import { createTransparencyLog, type Witnessing } from './tlog/transparency-log.ts';
+import { type AdminActions, createAdmin } from './tlog/admin.ts';
+import { ADMIN_SOCKET } from './tlog/admin-socket.ts';
+import { NO_HISTORY, parseShardHistories, type ShardHistories, shardHistoriesJson } from './tlog/shard-history.ts';
+import {
+  createTransparencyLog,
+  type PublishedLogs,
+  ROTATED_LOGS,
+  type RotatedLog,
+  type ShardHistory,
+  type Witnessing,
+} from './tlog/transparency-log.ts';
 import type { PublishingEvent, WitnessPolicy } from './tlog/witnessed-log.ts';
 
 /** One line of the server's own log. Never carries a key, a token or a request's body. */
@@ -80,6 +90,8 @@ export interface Stack {
   readonly rootFingerprint: string;
   readonly handle: (request: Request, peer: Peer) => Promise<Response>;
   readonly metrics: Metrics;
+  /** What the operator of the running server may do: see AdminActions. */
+  readonly admin: Handle;
   /** Signs what is due of the TUF repository again. */
   readonly refresh: () => void;
   readonly close: () => Promise<void>;
@@ -109,7 +121,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
     for (const step of opened.splice(0).reverse()) await step();
   };
   try {
-    const instance = openInstance(config, clock());
+    let instance = openInstance(config, clock());
     const { publicUrl, createdAt } = instance;
     const keys = openKeyStore(join(config.data, 'keys'));
     const key = (name: string): PrivateKey => keys.loadOrCreate(name, 'p256');
@@ -134,6 +146,9 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       ],
       ctRoots: caChain?.slice(-1) ?? [],
       publicUrl,
+      history: instance.shards,
+      // A shard's key is one of the files that an instance must not lose, so what is made here is new.
+      shardKey: (name, number) => keys.loadOrCreate(shardKeyName(name, number), name === 'v1' ? 'p256' : 'ed25519'),
       clock,
       random,
       metrics,
@@ -171,24 +186,58 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       );
     }
 
-    const publication = publicationOf({
-      publicUrl,
-      validFrom: new Date(createdAt.getTime() - BACKDATED_MS),
-      caChain,
-      tsaChain,
-      ctLog: tlog.ct,
-      rekorV1: tlog.v1,
-      rekorV2: tlog.v2,
-      issuer: devIssuer ?? config.issuers?.[0]?.url,
-    });
+    const publicationWith = (logs: PublishedLogs): Publication =>
+      publicationOf({
+        publicUrl,
+        validFrom: new Date(createdAt.getTime() - BACKDATED_MS),
+        caChain,
+        tsaChain,
+        ctLog: tlog.ct,
+        rekorV1: logs.v1,
+        rekorV2: logs.v2,
+        issuer: devIssuer ?? config.issuers?.[0]?.url,
+      });
     const repository = openRepository(
       join(config.data, 'tuf'),
       { root: key('tuf-root'), online: key('tuf-online') },
-      publication,
+      publicationWith(tlog.published()),
       clock,
     );
-    fronts.push((request, url, peer) => answerDocument(request, url, peer, publication, repository.files()));
-    establishInstance(config, instance);
+    fronts.push((request, url, peer) =>
+      answerDocument(request, url, peer, repository.publication(), repository.files()),
+    );
+    instance = establishInstance(config, instance);
+
+    const remember = (name: RotatedLog, history: ShardHistory): void => {
+      const next = { ...instance, shards: { ...instance.shards, [name]: history } };
+      writeInstance(config.data, next);
+      instance = next;
+    };
+    const actions: AdminActions = {
+      async rotate(name, url) {
+        if (name === 'v2' && config.witness)
+          requireOwnHost(
+            url,
+            tlog.published().v2.map(({ baseUrl }) => baseUrl),
+          );
+        try {
+          await tlog.rotate(name, url, {
+            publish: (logs) => repository.publish(publicationWith(logs)),
+            commit: (record) => remember(name, { records: [...instance.shards[name].records, record], frozen: false }),
+          });
+        } catch (error) {
+          // What was published for a shard that did not come to be.
+          repository.publish(publicationWith(tlog.published()));
+          throw error;
+        }
+        log('info', 'log rotated', { log: name });
+      },
+      async freeze(name) {
+        await tlog.freeze(name, () => remember(name, { ...instance.shards[name], frozen: true }));
+        log('info', 'log frozen', { log: name });
+      },
+      describe: tlog.describe,
+    };
     return {
       publicUrl,
       devIssuer,
@@ -207,6 +256,9 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
         onFault: (error) => log('error', 'request failed', { error: causes(error) }),
       }),
       metrics,
+      admin: createAdmin(actions, (error) =>
+        log('error', 'an administrative request failed', { error: causes(error) }),
+      ),
       refresh: repository.refresh,
       close,
     };
@@ -216,8 +268,8 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
   }
 }
 
-/** What the log published last of what its witnesses cosigned. */
-const PUBLISHED_FILE = 'published-v2.note';
+/** What a shard of the log published last of what its witnesses cosigned. */
+const PUBLISHED_FILE = /^published-v2(?:s[0-9]+)?\.note$/;
 /** How often the same trouble with witnesses is told. */
 const REPEAT_MS = 60_000;
 
@@ -226,10 +278,9 @@ function openWitnessing(
   fetch: FetchLike,
   log: ServerLog,
 ): Witnessing | undefined {
-  const path = join(data, PUBLISHED_FILE);
   if (policy === undefined) {
     // What is published without witnesses goes beyond it: it must not come back with them.
-    rmSync(path, { force: true });
+    for (const name of readdirSync(data)) if (PUBLISHED_FILE.test(name)) rmSync(join(data, name));
     return undefined;
   }
   let told = { what: '', at: 0 };
@@ -251,13 +302,25 @@ function openWitnessing(
   return {
     policy,
     fetch,
-    head: {
-      load: async () =>
-        existsSync(path) ? parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'published checkpoint')) : undefined,
-      save: async (checkpoint) => writeFileAtomic(path, checkpoint, 0o600),
+    head: (tree) => {
+      const path = join(data, `published-${tree}.note`);
+      return {
+        load: async () =>
+          existsSync(path) ? parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'published checkpoint')) : undefined,
+        save: async (checkpoint) => writeFileAtomic(path, checkpoint, 0o600),
+      };
     },
     onEvent: tell,
   };
+}
+
+// A witness knows a log by its origin, which is the host, and refuses one that begins anew under it.
+function requireOwnHost(url: string | undefined, taken: readonly string[]): void {
+  const hostOf = (each: string): string => new URL(each).hostname;
+  if (url !== undefined && !taken.map(hostOf).includes(hostOf(url))) return;
+  throw new InputError('CONFIG_INVALID', 'witnesses know a log by its host, so the new shard needs one of its own', {
+    hint: 'give it a name that leads to this server: hallmark log rotate --v2 --url https://log2.example.com',
+  });
 }
 
 // What cannot be parsed or trusted in here came from the data directory: nothing of it is outside input.
@@ -286,6 +349,18 @@ interface Instance {
   readonly createdAt: Date;
   /** Parts that were started completely once. */
   readonly parts: readonly Part[];
+  readonly shards: ShardHistories;
+}
+
+const shardKeyName = (log: RotatedLog, number: number): string => `rekor-${log}-${number}`;
+
+/** What an instance must have once it was started completely. */
+function filesOf({ parts, shards }: Instance): string[] {
+  if (parts.length === 0) return [];
+  const shardKeys = ROTATED_LOGS.flatMap((log) =>
+    shards[log].records.map((_, i) => `keys/${shardKeyName(log, i + 2)}.pem`),
+  );
+  return [...COMMON_FILES, ...parts.flatMap((part) => PART_FILES[part]), ...shardKeys];
 }
 
 // A start that names another URL, or finds a file gone, would fork what clients trust: it is refused before it writes.
@@ -297,18 +372,17 @@ function openInstance(config: StackConfig, now: Date): Instance {
   }
   const createdAt = new Date(Math.floor(now.getTime() / 1000) * 1000);
   const text = openText(path, MAX_TRUST_FILE_BYTES, 'instance file', () =>
-    serializeInstance({ publicUrl: config.publicUrl, createdAt, parts: [] }),
+    serializeInstance({ publicUrl: config.publicUrl, createdAt, parts: [], shards: NO_HISTORY }),
   );
   const instance = parseNamed(path, RESTORE, () => parseInstance(text, path));
-  const { publicUrl, parts } = instance;
+  const { publicUrl } = instance;
   if (publicUrl !== config.publicUrl) {
     const message = `the data directory ${config.data} belongs to ${publicUrl}, not to ${config.publicUrl}`;
     throw new StorageError('INSTANCE_MISMATCH', message, {
       hint: `keep its URL with --url ${publicUrl}, or start a new instance with another --data`,
     });
   }
-  const files = parts.length === 0 ? [] : [...COMMON_FILES, ...parts.flatMap((part) => PART_FILES[part])];
-  const lost = files.find((file) => !existsSync(join(config.data, file)));
+  const lost = filesOf(instance).find((file) => !existsSync(join(config.data, file)));
   if (lost !== undefined) throw lostFile(config.data, lost);
   return instance;
 }
@@ -316,15 +390,23 @@ function openInstance(config: StackConfig, now: Date): Instance {
 const lostFile = (data: string, file: string): StorageError =>
   new StorageError('INSTANCE_INCOMPLETE', `the data directory ${data} has lost ${file}`, { hint: RESTORE });
 
-function establishInstance(config: StackConfig, instance: Instance): void {
+function establishInstance(config: StackConfig, instance: Instance): Instance {
   const started: Part[] = config.part === 'all' ? ['ca', 'log'] : [config.part];
   const parts = [...new Set([...instance.parts, ...started])];
-  if (parts.length === instance.parts.length) return;
-  writeFileAtomic(join(config.data, 'instance.json'), serializeInstance({ ...instance, parts }), 0o600);
+  if (parts.length === instance.parts.length) return instance;
+  const established = { ...instance, parts };
+  writeInstance(config.data, established);
+  return established;
 }
 
-const serializeInstance = ({ publicUrl, createdAt, parts }: Instance): string =>
-  `${JSON.stringify({ schemaVersion: 1, publicUrl, createdAt: createdAt.toISOString(), parts })}\n`;
+const writeInstance = (data: string, instance: Instance): void =>
+  writeFileAtomic(join(data, 'instance.json'), serializeInstance(instance), 0o600);
+
+function serializeInstance({ publicUrl, createdAt, parts, shards: histories }: Instance): string {
+  const shards = shardHistoriesJson(histories);
+  const members = { schemaVersion: 1, publicUrl, createdAt: createdAt.toISOString(), parts };
+  return `${JSON.stringify({ ...members, ...(shards !== undefined && { shards }) })}\n`;
+}
 
 function parseInstance(text: string, path: string): Instance {
   const fields = new Fields(parseJson(text), path, 'CONFIG_INVALID');
@@ -336,8 +418,9 @@ function parseInstance(text: string, path: string): Instance {
     if (part !== 'ca' && part !== 'log') throw fields.fail('parts', 'expected "ca" and "log"');
     return part;
   });
+  const shards = parseShardHistories(fields.optionalObject('shards'));
   fields.end();
-  return { publicUrl, createdAt, parts };
+  return { publicUrl, createdAt, parts, shards };
 }
 
 function openChain(data: string, name: string, create: () => Certificate[]): Certificate[] {
@@ -361,23 +444,31 @@ function openText(path: string, max: number, what: string, create: () => string)
 
 interface Repository {
   readonly files: () => RepositoryFiles;
+  readonly publication: () => Publication;
+  /** Makes this what the repository carries. FILE_UNWRITABLE; what is published is then the old or the new, and which it is shows again at the next try. */
+  readonly publish: (publication: Publication) => void;
   readonly refresh: () => void;
 }
 
 // What is on disk is all the state there is. The order of writing is the map's: the timestamp, which names the rest, last.
-function openRepository(folder: string, keys: RepositoryKeys, publication: Publication, clock: () => Date): Repository {
+function openRepository(folder: string, keys: RepositoryKeys, first: Publication, clock: () => Date): Repository {
   makeFolder(join(folder, 'targets'), 0o700);
   let files = readRepository(folder);
+  let publication = first;
   const refresh = (): void => {
-    const publish = () => publishRepository(files, keys, publication.targets, clock()).files;
-    const next = parseNamed(`TUF repository ${folder}`, RESTORE, publish);
+    const build = () => publishRepository(files, keys, publication.targets, clock()).files;
+    const next = parseNamed(`TUF repository ${folder}`, RESTORE, build);
     for (const [path, bytes] of next) {
       if (files.get(path) !== bytes) writeFileAtomic(join(folder, path), bytes, 0o600);
     }
     files = next;
   };
+  const publish = (next: Publication): void => {
+    publication = next;
+    refresh();
+  };
   refresh();
-  return { files: () => files, refresh };
+  return { files: () => files, publication: () => publication, publish, refresh };
 }
 
 /** The repository's own file names: what a crash left half written beside them is not read. */
@@ -462,6 +553,7 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
     throw error;
   }
   const endSelfMetrics = addSelfMetrics(stack.metrics);
+  const admin = bindAdmin(config.data, stack.admin, dependencies.log);
   const { publicUrl, devIssuer, rootFingerprint, refresh, close } = stack;
   const timer = setInterval(() => {
     try {
@@ -473,6 +565,7 @@ export async function serve(config: ServeConfig, dependencies: StackDependencies
   const stop = async (): Promise<void> => {
     clearInterval(timer);
     endSelfMetrics();
+    await admin?.stop(true);
     await metrics?.stop(true);
     await drain(server);
     await close();
@@ -513,6 +606,28 @@ function addSelfMetrics(metrics: Metrics): () => void {
     due = now + LOOP_PROBE_MS;
   }, LOOP_PROBE_MS);
   return () => clearInterval(probe);
+}
+
+// In a folder of mode 0700 and of mode 0600 itself: whoever may connect could as well read the keys.
+function bindAdmin(data: string, admin: Handle, log: ServerLog): Bun.Server<undefined> | undefined {
+  const unix = join(data, ADMIN_SOCKET);
+  // The lock is held: what is there was left by a server that was killed.
+  rmSync(unix, { force: true });
+  try {
+    const server = Bun.serve({
+      unix,
+      maxRequestBodySize: MAX_LOG_REQUEST_BYTES,
+      development: false,
+      fetch: async (request) =>
+        (await admin(request, new URL(request.url), { address: '', loopback: true })) ??
+        new Response(null, { status: 404 }),
+    });
+    chmodSync(unix, 0o600);
+    return server;
+  } catch (error) {
+    log('error', 'no administration of the running server', { socket: unix, error: causes(error) });
+    return undefined;
+  }
 }
 
 type Listener = Bun.Server<undefined>;

@@ -6,6 +6,7 @@ import { logGetCommand } from './log-get.ts';
 import { logInfoCommand } from './log-info.ts';
 import { logProveCommand } from './log-prove.ts';
 import { logSearchCommand } from './log-search.ts';
+import { logFreezeCommand, logRotateCommand, logShardsCommand } from './log-shards.ts';
 
 /** `hallmark log`: a subcommand is its flags alone until it is called; then it loads what it needs. */
 export function logCommand(cli: Cli): Command {
@@ -17,6 +18,9 @@ export function logCommand(cli: Cli): Command {
     logSearchCommand,
     logConsistencyCommand,
     logFsckCommand,
+    logShardsCommand,
+    logRotateCommand,
+    logFreezeCommand,
   ]) {
     command.addCommand(create(cli));
   }
@@ -29,6 +33,7 @@ Examples:
   hallmark log prove release.tar.gz          that the log still has what was signed
   hallmark log search --artifact FILE        entries about a file, on the server's word
   hallmark log fsck                          recompute the logs of this machine's hallmark serve
+  hallmark log rotate --v2                   go on in a new shard with a new key
 `,
   );
 }

@@ -211,6 +211,8 @@ export const MAX_PINS = 20_000;
 /** Time series of one metric: all routes with all methods and kinds of answer are under 500. */
 export const MAX_METRIC_SERIES = 1_000;
 
+/** Shards of one log: those of both are in a search cursor and a trusted root. Public-good began seven in five years. */
+export const MAX_LOG_SHARDS = 32;
 /** A rate per minute or a burst in the configuration: more than the server can do, so that a typing error shows. */
 export const MAX_RATE = 1_000_000;
 /** Clients or identities whose rate is remembered, about 100 bytes each. */

@@ -46,7 +46,7 @@ import { extend, rootOfEdge } from './tree-edge.ts';
 import { createTileCache, loadTree, readLeafHashes, rootAt, type TreeState } from './tree-state.ts';
 
 /** What is to be logged. */
-interface Submission {
+export interface Submission {
   /** The bytes of the leaf. */
   readonly body: Uint8Array;
   /** IDENTITY_BYTES that are equal for two submissions that shall be one entry: given if the log's identity is `submitted`. */

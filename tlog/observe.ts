@@ -82,32 +82,38 @@ export function observeSearch(metrics: Metrics, logs: readonly SearchableLog[]):
   );
 }
 
-/** What a log tells of its witnesses. Their names are the configuration's own. */
-export function observeWitnesses(
-  metrics: Metrics,
-  tree: string,
-  clients: readonly WitnessClient[],
-  lag: () => bigint,
-): WitnessClient[] {
+export interface WitnessMetrics {
+  /** The same witnesses, their answers for a tree counted; `lag` is the number of its entries that are not published. */
+  observe(tree: string, clients: readonly WitnessClient[], lag: () => bigint): WitnessClient[];
+}
+
+/** What logs tell of their witnesses. The names of these are the configuration's own. */
+export function createWitnessMetrics(metrics: Metrics): WitnessMetrics {
   const requests = metrics.counter(
     'hallmark_log_cosignature_requests_total',
     'Checkpoints that a witness was to cosign, by what became of them.',
     ['tree', 'witness', 'result'],
   );
-  metrics.gauge('hallmark_log_unpublished_entries', 'Entries that no cosigned checkpoint covers yet.', ['tree'], () => [
-    [Number(lag()), tree],
-  ]);
-  return clients.map(({ vkey, cosignatureOf }) => ({
-    vkey,
-    async cosignatureOf(head) {
-      try {
-        const line = await cosignatureOf(head);
-        requests.add(1, tree, vkey.name, 'cosigned');
-        return line;
-      } catch (error) {
-        requests.add(1, tree, vkey.name, 'failed');
-        throw error;
-      }
+  const lags = new Map<string, () => bigint>();
+  metrics.gauge('hallmark_log_unpublished_entries', 'Entries that no cosigned checkpoint covers yet.', ['tree'], () =>
+    [...lags].map(([tree, lag]) => [Number(lag()), tree] as const),
+  );
+  return {
+    observe(tree, clients, lag) {
+      lags.set(tree, lag);
+      return clients.map(({ vkey, cosignatureOf }) => ({
+        vkey,
+        async cosignatureOf(head) {
+          try {
+            const line = await cosignatureOf(head);
+            requests.add(1, tree, vkey.name, 'cosigned');
+            return line;
+          } catch (error) {
+            requests.add(1, tree, vkey.name, 'failed');
+            throw error;
+          }
+        },
+      }));
     },
-  }));
+  };
 }

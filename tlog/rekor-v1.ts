@@ -6,6 +6,7 @@ import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key
 import { InputError } from '../core/errors.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
 import {
+  MAX_INDEX_RESULTS,
   MAX_LOG_REQUEST_BYTES,
   MAX_LOG_REQUEST_MEMBERS,
   MAX_LOG_SIZE,
@@ -20,34 +21,42 @@ import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
 import type { SearchableLog } from './search/search.ts';
 import { searchIndex } from './search-v1.ts';
+import type { Shard, Shards } from './shards.ts';
 import type { Leaf } from './store.ts';
 
-export interface RekorV1Options {
+/** What opening a shard of a Rekor v1 log gives. */
+export interface V1Shard {
   readonly log: Log;
   readonly key: PrivateKey;
   readonly treeId: bigint;
   readonly search: SearchableLog;
+}
+
+export interface RekorV1Options {
+  readonly shards: Shards<V1Shard>;
   readonly bodies: BodyReader;
   readonly onFault: (error: unknown) => void;
 }
 
-/** Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. Answers undefined for other paths. */
-export function createRekorV1({ log, key, treeId, search, bodies, onFault }: RekorV1Options) {
-  const logId = keyFingerprint(key.publicKey);
-
+/**
+ * Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. A log index outside of a proof counts over all shards.
+ * Only what the active shard holds is a duplicate. Answers undefined for other paths.
+ */
+export function createRekorV1({ shards, bodies, onFault }: RekorV1Options) {
   /** POST /api/v1/log/entries */
   async function createEntry(request: Request): Promise<Response> {
     const proposal = await bodies.read('proposal', await requireBody(request, MAX_LOG_REQUEST_BYTES));
     const { body } = proposal;
-    const appended = await log.append({ body, extra: serializeEntryExtra(proposal) });
-    const id = serializeEntryId(treeId, appended.leafHash);
+    const appended = await shards.append({ body, extra: serializeEntryExtra(proposal) });
+    const { shard } = appended;
+    const id = serializeEntryId(shard.treeId, appended.leafHash);
     const location = `/api/v1/log/entries/${id}`;
     if (appended.duplicate) {
       throw new Refusal(409, `an equivalent entry already exists in the transparency log with UUID ${id}`, {
         Location: location,
       });
     }
-    const entry = logEntry(appended.index, { body, time: appended.integratedTime }, appended);
+    const entry = logEntry(shard, appended.index, { body, time: appended.integratedTime }, appended);
     return jsonResponse(201, entry, { ETag: id, Location: location });
   }
 
@@ -72,7 +81,7 @@ export function createRekorV1({ log, key, treeId, search, bodies, onFault }: Rek
     const wanted: (bigint | undefined)[] = [];
     for (const id of asked.ids) wanted.push(await indexOfId(id));
     wanted.push(...asked.indexes);
-    for (const hash of asked.leafHashes) wanted.push(await log.indexOf(hash));
+    for (const hash of asked.leafHashes) wanted.push(await indexOfLeaf(hash));
     const found: Json[] = [];
     for (const index of wanted) {
       const entry = index === undefined ? undefined : await entryAt(index);
@@ -83,19 +92,21 @@ export function createRekorV1({ log, key, treeId, search, bodies, onFault }: Rek
 
   /** GET /api/v1/log */
   function getLogInfo(): Response {
-    const { treeSize, rootHash, checkpoint } = log.head();
-    return jsonResponse(200, {
-      rootHash: serializeHex(rootHash),
-      treeSize: jsonInteger(treeSize),
-      signedTreeHead: checkpoint,
-      treeID: `${treeId}`,
-      inactiveShards: [],
+    const all = shards.all().map(({ log, treeId }) => {
+      const { treeSize, rootHash, checkpoint } = log.head();
+      return {
+        rootHash: serializeHex(rootHash),
+        treeSize: jsonInteger(treeSize),
+        signedTreeHead: checkpoint,
+        treeID: `${treeId}`,
+      };
     });
+    return jsonResponse(200, { ...all.at(-1), inactiveShards: all.slice(0, -1) });
   }
 
   /** GET /api/v1/log/publicKey?treeID= */
   function getPublicKey(url: URL): Response {
-    requireTree(url);
+    const { key } = requireShard(url);
     return new Response(serializePublicKeyPem(key.publicKey), {
       headers: { 'Content-Type': 'application/x-pem-file' },
     });
@@ -103,7 +114,7 @@ export function createRekorV1({ log, key, treeId, search, bodies, onFault }: Rek
 
   /** GET /api/v1/log/proof?firstSize=&lastSize=&treeID= */
   async function getConsistencyProof(url: URL): Promise<Response> {
-    requireTree(url);
+    const { log } = requireShard(url);
     const { treeSize, rootHash } = log.head();
     const first = decimal(url, 'firstSize') ?? 1n;
     const last = decimal(url, 'lastSize');
@@ -120,43 +131,59 @@ export function createRekorV1({ log, key, treeId, search, bodies, onFault }: Rek
   /** POST /api/v1/index/retrieve */
   async function retrieveIndex(request: Request): Promise<Response> {
     const query = parseJson(await requireBody(request, MAX_LOOKUP_REQUEST_BYTES), MAX_LOG_REQUEST_MEMBERS);
-    const hits = await searchIndex(search, query);
-    return jsonResponse(
-      200,
-      hits.map((hit) => serializeEntryId(treeId, hit.leafHash)),
+    const found = await Promise.all(
+      shards
+        .all()
+        .map(async ({ search, treeId }) =>
+          (await searchIndex(search, query)).map((hit) => serializeEntryId(treeId, hit.leafHash)),
+        ),
     );
+    return jsonResponse(200, found.flat().slice(-MAX_INDEX_RESULTS));
   }
 
   async function indexOfId(text: string): Promise<bigint | undefined> {
     const id = parseEntryId(text);
     if (!id) throw new Refusal(422, 'an entry UUID has 64 or 80 hexadecimal digits');
-    if (id.treeId !== undefined && id.treeId !== treeId) return undefined;
-    return log.indexOf(id.leafHash);
+    return indexOfLeaf(id.leafHash, id.treeId);
+  }
+
+  /** The index of an entry in the named tree, or in the newest shard that has it. */
+  async function indexOfLeaf(hash: Uint8Array, treeId?: bigint): Promise<bigint | undefined> {
+    for (const shard of shards.all().toReversed()) {
+      if (treeId !== undefined && treeId !== shard.treeId) continue;
+      const index = await shard.log.indexOf(hash);
+      if (index !== undefined) return shard.first + index;
+    }
+    return undefined;
   }
 
   async function entryAt(index: bigint): Promise<Json | undefined> {
-    const leaf = await log.entry(index);
-    if (!leaf) return undefined;
+    const at = shards.locate(index);
+    const leaf = await at?.shard.log.entry(at.index);
+    if (!at || !leaf) return undefined;
     const { attestation } = parseEntryExtra(leaf.extra);
-    return logEntry(index, leaf, await log.proveInclusion(index), attestation);
+    return logEntry(at.shard, at.index, leaf, await at.shard.log.proveInclusion(at.index), attestation);
   }
 
-  /** One LogEntry: an object with the entry's ID as its only member. */
+  /** One LogEntry: an object with the entry's ID as its only member. `index` is the one in its shard. */
   function logEntry(
+    { key, treeId, first }: Shard<V1Shard>,
     index: bigint,
     { body, time }: Pick<Leaf, 'body' | 'time'>,
     proof: InclusionProof,
     attestation?: Uint8Array,
   ): Json {
+    const logId = keyFingerprint(key.publicKey);
+    const logIndex = first + index;
     const integratedTime = BigInt(Math.floor(time.getTime() / 1000));
-    const promise = sign(key, signedEntryTimestampPayload({ body, integratedTime, logId, logIndex: index }));
+    const promise = sign(key, signedEntryTimestampPayload({ body, integratedTime, logId, logIndex }));
     return {
       [serializeEntryId(treeId, leafHash(body))]: {
         ...(attestation ? { attestation: { data: serializeBase64(attestation) } } : {}),
         body: serializeBase64(body),
         integratedTime: jsonInteger(integratedTime),
         logID: serializeHex(logId),
-        logIndex: jsonInteger(index),
+        logIndex: jsonInteger(logIndex),
         verification: {
           inclusionProof: {
             checkpoint: proof.checkpoint,
@@ -171,9 +198,11 @@ export function createRekorV1({ log, key, treeId, search, bodies, onFault }: Rek
     };
   }
 
-  function requireTree(url: URL): void {
+  function requireShard(url: URL): Shard<V1Shard> {
     const asked = url.searchParams.get('treeID');
-    if (asked !== null && asked !== '' && asked !== `${treeId}`) throw new Refusal(400, 'the log has no such tree');
+    const shard = asked ? shards.all().find(({ treeId }) => asked === `${treeId}`) : shards.active();
+    if (!shard) throw new Refusal(400, 'the log has no such tree');
+    return shard;
   }
 
   const routes: Route[] = [

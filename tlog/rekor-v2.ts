@@ -1,35 +1,87 @@
 import { serializeBase64 } from '../core/bytes/bytes.ts';
 import type { Json } from '../core/bytes/json.ts';
-import { jsonResponse } from '../core/http/front-end.ts';
+import type { PrivateKey } from '../core/crypto/private-key.ts';
+import { jsonResponse, type Peer } from '../core/http/front-end.ts';
 import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
 import type { BodyReader } from './body-reader.ts';
 import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
+import type { SearchableLog } from './search/search.ts';
+import { frozen, type Shard, type Shards } from './shards.ts';
 import { tileRoutes } from './tile-routes.ts';
 
-export interface RekorV2Options {
+/** What opening a shard of a Rekor v2 log gives. */
+export interface V2Shard {
   readonly log: Log;
+  readonly key: PrivateKey;
   /** Untruncated signed-note key hash. */
   readonly logId: Uint8Array;
+  readonly search: SearchableLog;
+}
+
+export interface RekorV2Options {
+  readonly shards: Shards<V2Shard>;
   readonly bodies: BodyReader;
   readonly onFault: (error: unknown) => void;
 }
 
 /**
- * Rekor v2's HTTP interface: `POST /api/v2/log/entries`, and checkpoint, tiles and entry bundles at `/` and `/api/v2/`.
- * A duplicate is answered as the first was, with its entry. Answers undefined for other paths.
+ * Rekor v2's HTTP interface: `POST /api/v2/log/entries`, and checkpoint, tiles and entry bundles at `/` and `/api/v2/`, all
+ * below the URL of each shard. That URL is a shard's own for ever, as what is read there is cached without end; a frozen
+ * one answers a submission with 405. A duplicate is answered as the first was, with its entry; what lies in a frozen shard
+ * is none. Answers undefined for other paths.
  */
-export function createRekorV2({ log, logId, bodies, onFault }: RekorV2Options) {
-  async function createEntry(request: Request): Promise<Response> {
-    const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
-    const appended = await log.append(extra ? { body, extra } : { body });
-    return jsonResponse(201, transparencyLogEntry(appended, logId));
+export function createRekorV2({ shards, bodies, onFault }: RekorV2Options) {
+  // Routes are the same for every shard, so one that comes later needs no more than its reader.
+  const fronts = new Map<number, Front>();
+
+  function frontOf(shard: Shard<V2Shard>): Front {
+    const front = fronts.get(shard.number) ?? {
+      base: new URL(shard.url),
+      answer: createDispatcher(routesOf(shard), errorAnswer, onFault),
+    };
+    fronts.set(shard.number, front);
+    return front;
   }
-  const routes: Route[] = [
-    { method: 'POST', name: '/api/v2/log/entries', path: /^\/api\/v2\/log\/entries$/, answer: createEntry },
-    ...tileRoutes(log),
-  ];
-  return createDispatcher(routes, errorAnswer, onFault);
+
+  function routesOf(shard: Shard<V2Shard>): Route[] {
+    async function createEntry(request: Request): Promise<Response> {
+      // Before its body is looked at: a client of an older signing config need not send a valid one to learn of it.
+      if (shards.isFrozen(shard)) throw frozen();
+      const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
+      const appended = await shards.appendTo(shard, extra ? { body, extra } : { body });
+      return jsonResponse(201, transparencyLogEntry(appended, shard.logId));
+    }
+    return [
+      { method: 'POST', name: '/api/v2/log/entries', path: /^\/api\/v2\/log\/entries$/, answer: createEntry },
+      ...tileRoutes(shard.log),
+    ];
+  }
+
+  return (request: Request, url: URL, peer: Peer): Promise<Response> | undefined => {
+    for (const shard of shards.all().toReversed()) {
+      const { base, answer } = frontOf(shard);
+      // The first shard is at any host, for a proxy may have changed its name.
+      const below = shard.number === 1 ? url : urlBelow(base, url);
+      const response = below && answer(request, below, peer);
+      if (response) return response;
+    }
+    return undefined;
+  };
+}
+
+interface Front {
+  readonly base: URL;
+  readonly answer: ReturnType<typeof createDispatcher>;
+}
+
+/** The URL as seen from a shard at `base`: by its path, or where that is the root by its host. */
+function urlBelow(base: URL, url: URL): URL | undefined {
+  if (base.pathname === '/') return url.host === base.host ? url : undefined;
+  if (!url.pathname.startsWith(`${base.pathname}/`)) return undefined;
+  const below = new URL(url);
+  below.pathname = url.pathname.slice(base.pathname.length);
+  return below;
 }
 
 /** TransparencyLogEntry of sigstore_rekor.proto as the reference writes it, unset fields included. */

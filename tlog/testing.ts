@@ -6,46 +6,75 @@ import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { preAuthEncoding } from '../core/dsse/envelope.ts';
 import { createMetrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
+import { NO_HISTORY, type ShardHistories } from './shard-history.ts';
 import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
-import { openTransparencyLog, type TransparencyLog } from './transparency-log.ts';
+import {
+  openTransparencyLog,
+  type RotatedLog,
+  type TransparencyLog,
+  type TransparencyLogOptions,
+} from './transparency-log.ts';
 
 /** Test only: the instant at which everything happens. */
 export const NOW = new Date('2026-03-01T12:00:00.500Z');
 /** Test only: keys of the logs, the same for all tests of a file. */
 export const LOG_KEYS = { v1: generateKey('p256'), v2: generateKey('ed25519'), ct: generateKey('p256') };
 
+const shardKeys = new Map<string, PrivateKey>();
+/** Test only: the key of a shard, made once. */
+export function testShardKey(log: RotatedLog, number: number): PrivateKey {
+  const name = `${log} ${number}`;
+  const key = shardKeys.get(name) ?? generateKey(log === 'v1' ? 'p256' : 'ed25519');
+  shardKeys.set(name, key);
+  return key;
+}
+
 export interface TestLog extends TransparencyLog {
   readonly store: FaultyStore;
   readonly faults: unknown[];
+  /** A request to any URL. */
+  readonly ask: (url: string, init?: RequestInit) => Promise<Response>;
   readonly get: (path: string, method?: string, headers?: Record<string, string>) => Promise<Response>;
   readonly post: (path: string, body: Json | Uint8Array | string) => Promise<Response>;
 }
 
 /** Test only: all three logs over memory, asked without a socket. */
 export async function openTestLog(
-  options: { disk?: MemoryDisk; publicUrl?: string; ctRoots?: readonly Certificate[]; clock?: () => Date } = {},
+  options: {
+    disk?: MemoryDisk;
+    publicUrl?: string;
+    ctRoots?: readonly Certificate[];
+    clock?: () => Date;
+    keys?: Partial<TransparencyLogOptions['keys']>;
+    history?: ShardHistories;
+  } = {},
 ): Promise<TestLog> {
   const store = createMemoryStore(options.disk ?? createMemoryDisk());
   const faults: unknown[] = [];
+  let drawn = 0;
   const log = await openTransparencyLog(store, {
-    keys: LOG_KEYS,
+    keys: { ...LOG_KEYS, ...options.keys },
     ctRoots: options.ctRoots ?? [],
     publicUrl: options.publicUrl ?? 'http://log.example:8080',
     clock: options.clock ?? (() => NOW),
-    random: (bytes) => new Uint8Array(bytes).fill(0x5a),
+    random: (bytes) => new Uint8Array(bytes).fill(0x5a + drawn++),
     metrics: createMetrics(),
+    history: options.history ?? NO_HISTORY,
+    shardKey: testShardKey,
     onFault: (error) => faults.push(error),
   });
-  const ask = async (path: string, init: RequestInit): Promise<Response> => {
-    const request = new Request(`http://log.example:8080${path}`, init);
+  const askAt = async (target: string, init: RequestInit = {}): Promise<Response> => {
+    const request = new Request(target, init);
     const response = log.handle(request, new URL(request.url), { address: '127.0.0.1', loopback: true });
-    if (!response) throw new Error(`no route for ${path}`);
+    if (!response) throw new Error(`no route for ${target}`);
     return response;
   };
+  const ask = (path: string, init: RequestInit): Promise<Response> => askAt(`http://log.example:8080${path}`, init);
   return {
     ...log,
     store,
     faults,
+    ask: askAt,
     get: (path, method = 'GET', headers = {}) => ask(path, { method, headers }),
     post: (path, body) =>
       ask(path, {

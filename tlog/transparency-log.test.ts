@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMetrics } from '../core/metrics.ts';
-import { LOG_KEYS, NOW } from './testing.ts';
+import { NO_HISTORY } from './shard-history.ts';
+import { LOG_KEYS, NOW, testShardKey } from './testing.ts';
 import { createTransparencyLog } from './transparency-log.ts';
 
 let directory: string;
@@ -22,6 +23,8 @@ const start = async (established: readonly ('v1' | 'v2' | 'ct')[], keys: Partial
     clock: () => NOW,
     random: (bytes) => new Uint8Array(bytes).fill(0x5a),
     metrics: createMetrics(),
+    history: NO_HISTORY,
+    shardKey: testShardKey,
     onFault: () => {},
   });
   await log.close();

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
+
+import type { Json } from '../core/bytes/json.ts';
 import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
+
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
-import { InputError } from '../core/errors.ts';
+import { InputError, StorageError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import type { Peer } from '../core/http/front-end.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
@@ -21,12 +24,13 @@ import { serializeEntryId } from './entry-id.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
-import { createLogMetrics, observeSearch, observeWitnesses } from './observe.ts';
-import { createRekorV1 } from './rekor-v1.ts';
-import { createRekorV2 } from './rekor-v2.ts';
+import { createLogMetrics, createWitnessMetrics, observeSearch, type WitnessMetrics } from './observe.ts';
+import { createRekorV1, type V1Shard } from './rekor-v1.ts';
+import { createRekorV2, type V2Shard } from './rekor-v2.ts';
 import { createFollower } from './search/follower.ts';
 import type { SearchableLog } from './search/search.ts';
 import { createSearchApi } from './search/search-api.ts';
+import { openShards, type Shard, type ShardRecord, type Shards, treeName } from './shards.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
 import { createWitnessClient } from './witness-client.ts';
@@ -49,6 +53,9 @@ export interface TransparencyLogOptions {
   readonly clock: () => Date;
   readonly random: (bytes: number) => Uint8Array;
   readonly metrics: Metrics;
+  readonly history: Readonly<Record<RotatedLog, ShardHistory>>;
+  /** The key of a shard from the second on; made if it is not `established`. Of the same kind as the first one's. */
+  readonly shardKey: (log: RotatedLog, number: number, established: boolean) => PrivateKey;
   /** Gets the faults that clients are told nothing about. */
   readonly onFault: (error: unknown) => void;
   /** Witnesses of the v2 log; without them it publishes every head at once. v1 and CT clients know no cosignatures. */
@@ -58,23 +65,53 @@ export interface TransparencyLogOptions {
 export interface Witnessing {
   readonly policy: WitnessPolicy;
   readonly fetch: FetchLike;
-  readonly head: PublishedHead;
+  /** Where the published head of a tree is kept. */
+  readonly head: (tree: string) => PublishedHead;
   readonly onEvent: (event: PublishingEvent) => void;
+}
+
+/** The logs that go on in a new shard with a key of its own when their operator wants it. */
+export const ROTATED_LOGS = ['v1', 'v2'] as const;
+export type RotatedLog = (typeof ROTATED_LOGS)[number];
+
+/** What rotations made of a log; without any there is one shard. */
+export interface ShardHistory {
+  readonly records: readonly ShardRecord[];
+  /** Not even the last shard grows any more. */
+  readonly frozen: boolean;
 }
 
 /** A log as verifiers have to know it. */
 interface PublishedLog {
   readonly publicKey: PublicKey;
   readonly logId: Uint8Array;
+  /** Without a final slash. */
+  readonly baseUrl: string;
+  /** When its key came into use; undefined: at the beginning. */
+  readonly since: Date | undefined;
+  /** When another key took over; undefined: it is in use. */
+  readonly until: Date | undefined;
 }
+
+/** Both in the order of their shards, the active one last; empty where the log does not run. */
+export type PublishedLogs = Readonly<Record<RotatedLog, readonly PublishedLog[]>>;
 
 export interface TransparencyLog {
   /** Answers the requests to the logs that run; undefined for any other path. */
   readonly handle: (request: Request, url: URL, peer: Peer) => Promise<Response> | undefined;
   readonly ctLog: CtLog | undefined;
-  readonly v1: PublishedLog | undefined;
-  readonly v2: PublishedLog | undefined;
-  readonly ct: PublishedLog | undefined;
+  readonly published: () => PublishedLogs;
+  readonly ct: Pick<PublishedLog, 'publicKey' | 'logId'> | undefined;
+  /** Shards.rotate of a log that runs; `publish` gets all logs as they are about to be. */
+  readonly rotate: (
+    log: RotatedLog,
+    url: string | undefined,
+    steps: { publish(logs: PublishedLogs): void; commit(record: ShardRecord): void },
+  ) => Promise<void>;
+  /** Shards.freeze of a log that runs. */
+  readonly freeze: (log: RotatedLog, commit: () => void) => Promise<void>;
+  /** The shards of each log that runs, for an operator. */
+  readonly describe: () => Json;
   /** Finishes the appends under way, refuses further ones and closes the store. */
   readonly close: () => Promise<void>;
 }
@@ -91,7 +128,11 @@ interface StoredTransparencyLogOptions extends TransparencyLogOptions {
  * CONFIG_INVALID if they were created under another host, LOG_FORKED, DATABASE_CORRUPT and the other errors of the store.
  */
 export async function createTransparencyLog(options: StoredTransparencyLogOptions): Promise<TransparencyLog> {
-  const { directory, established } = options;
+  const { directory, history } = options;
+  const established = (options.established ?? []).flatMap((log) => [
+    log,
+    ...(log === 'ct' ? [] : history[log].records.map((_, i) => treeName(log, i + 2))),
+  ]);
   return openTransparencyLog(openSqliteStore(directory, established), options, join(directory, INDEX_FOLDER));
 }
 
@@ -107,21 +148,21 @@ export async function openTransparencyLog(
   const logs: Log[] = [];
   const searchable: SearchableLog[] = [];
   const thread = indexes === undefined ? createLocalThread() : createIndexThread();
-  let publishing: Log | undefined;
+  const publishing: Log[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(searchable.map(({ follower }) => follower.close()));
-    await publishing?.close();
+    await Promise.all(publishing.map((log) => log.close()));
     await Promise.all(logs.map((log) => log.close()));
     await thread.close();
     await bodies.close();
     await store.close();
   };
-  const { keys, clock, random, onFault } = options;
+  const { keys, clock, random, publicUrl, onFault } = options;
   const indexFiles: SegmentFiles | undefined =
     indexes === undefined
       ? undefined
       : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
-  const host = hostOf(options.publicUrl);
+  const host = hostOf(publicUrl);
   const bodies = createBodyReader(createAsyncVerifier());
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
@@ -141,25 +182,56 @@ export async function openTransparencyLog(
     searchable.push(made);
     return made;
   };
+  const witnessMetrics = options.witnessing && createWitnessMetrics(options.metrics);
+  /** The same log, publishing what witnesses cosigned where there are any. */
+  const publishedBy = async (tree: string, durable: Log): Promise<Log> => {
+    if (!options.witnessing || !witnessMetrics) return durable;
+    const published = await openPublishing(tree, durable, options.witnessing, witnessMetrics);
+    publishing.push(published);
+    return published;
+  };
   const fronts: TransparencyLog['handle'][] = [];
+  const keyOf = (log: RotatedLog, number: number, established: boolean): PrivateKey =>
+    number === 1 ? (keys[log] as PrivateKey) : options.shardKey(log, number, established);
   let ctLog: CtLog | undefined;
+  let v1: Shards<V1Shard> | undefined;
+  let v2: Shards<V2Shard> | undefined;
   try {
     if (keys.v1) {
-      const key = keys.v1;
-      const treeId = await openTreeId(store, random);
-      const log = await open('v1', createNoteSigner(`${host} - ${treeId}`, host, key));
-      await appendFirstEntry(log);
-      const search = makeSearchable('v1', log, (leafHash) => serializeEntryId(treeId, leafHash));
-      fronts.push(createRekorV1({ log, key, treeId, search, bodies, onFault }));
+      v1 = await openShards({
+        name: 'v1',
+        store,
+        clock,
+        ...options.history.v1,
+        url: publicUrl,
+        open: async (number, _url, established) => {
+          const key = keyOf('v1', number, established);
+          const tree = treeName('v1', number);
+          const treeId = await openTreeId(store, tree, random);
+          const log = await open(tree, createNoteSigner(`${host} - ${treeId}`, host, key));
+          await appendFirstEntry(log);
+          const search = makeSearchable(tree, log, (leafHash) => serializeEntryId(treeId, leafHash));
+          return { log, key, treeId, search };
+        },
+      });
+      fronts.push(createRekorV1({ shards: v1, bodies, onFault }));
     }
     if (keys.v2) {
-      const key = keys.v2;
-      const durable = await open('v2', createNoteSigner(host, host, key));
-      const { witnessing } = options;
-      if (witnessing) publishing = await openPublishing(durable, witnessing, options.metrics);
-      const log = publishing ?? durable;
-      makeSearchable('v2', log);
-      fronts.push(createRekorV2({ log, logId: logKeyHash(host, key.publicKey), bodies, onFault }));
+      v2 = await openShards({
+        name: 'v2',
+        store,
+        clock,
+        ...options.history.v2,
+        url: publicUrl,
+        open: async (number, url, established) => {
+          const key = keyOf('v2', number, established);
+          const name = hostOf(url);
+          const tree = treeName('v2', number);
+          const log = await publishedBy(tree, await open(tree, createNoteSigner(name, name, key)));
+          return { log, key, logId: logKeyHash(name, key.publicKey), search: makeSearchable(tree, log) };
+        },
+      });
+      fronts.push(createRekorV2({ shards: v2, bodies, onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;
@@ -167,14 +239,20 @@ export async function openTransparencyLog(
       ctLog = createCtLog(log, key, clock);
       fronts.push(createCtFrontEnd({ log, key, clock, roots: options.ctRoots, onFault }));
     }
-    if (searchable.length > 0) fronts.push(createSearchApi({ logs: searchable, onFault }));
+    if (v1 || v2) fronts.push(createSearchApi({ logs: () => searchableShards(v1, v2), onFault }));
     observeSearch(options.metrics, searchable);
   } catch (error) {
     await close();
     throw error;
   }
-  const fingerprinted = (key: PrivateKey | undefined): PublishedLog | undefined =>
-    key && { publicKey: key.publicKey, logId: keyFingerprint(key.publicKey) };
+
+  const logsOf = (
+    v1Shards: readonly Shard<V1Shard>[] = [],
+    v2Shards: readonly Shard<V2Shard>[] = [],
+  ): PublishedLogs => ({
+    v1: v1Shards.map((shard, i) => publishedShard(shard, keyFingerprint(shard.key.publicKey), v1Shards[i + 1])),
+    v2: v2Shards.map((shard, i) => publishedShard(shard, shard.logId, v2Shards[i + 1])),
+  });
   return {
     handle(request, url, peer) {
       for (const front of fronts) {
@@ -184,23 +262,84 @@ export async function openTransparencyLog(
       return undefined;
     },
     ctLog,
-    v1: fingerprinted(keys.v1),
-    v2: keys.v2 && { publicKey: keys.v2.publicKey, logId: logKeyHash(host, keys.v2.publicKey) },
-    ct: fingerprinted(keys.ct),
+    published: () => logsOf(v1?.all(), v2?.all()),
+    ct: keys.ct && { publicKey: keys.ct.publicKey, logId: keyFingerprint(keys.ct.publicKey) },
+    async rotate(log, url, { publish, commit }) {
+      if (log === 'v1') {
+        await running(v1).rotate(publicUrl, { publish: (shards) => publish(logsOf(shards, v2?.all())), commit });
+      } else {
+        const shards = running(v2);
+        const ownUrl = url ?? `${publicUrl}/shard/${shards.all().length + 1}`;
+        await shards.rotate(ownUrl, { publish: (next) => publish(logsOf(v1?.all(), next)), commit });
+      }
+    },
+    describe: () => ({
+      ...(v1 && { v1: v1.all().map((shard) => ({ ...describeShard(shard, v1), treeId: `${shard.treeId}` })) }),
+      ...(v2 && { v2: v2.all().map((shard) => describeShard(shard, v2)) }),
+    }),
+    freeze: (log, commit) => running<Pick<Shards<never>, 'freeze'>>(log === 'v1' ? v1 : v2).freeze(commit),
     close,
   };
 }
 
-async function openPublishing(log: Log, { policy, fetch, head, onEvent }: Witnessing, metrics: Metrics): Promise<Log> {
+async function openPublishing(
+  tree: string,
+  log: Log,
+  { policy, fetch, head, onEvent }: Witnessing,
+  metrics: WitnessMetrics,
+): Promise<Log> {
   const { timeoutMs } = policy;
   const clients = policy.witnesses.map((witness) =>
     createWitnessClient({ witness, timeoutMs, fetch, prove: log.consistencyPath }),
   );
   let lag = (): bigint => 0n;
-  const observed = observeWitnesses(metrics, 'v2', clients, () => lag());
-  const published = await openWitnessedLog({ log, policy, clients: observed, head, onEvent });
+  const observed = metrics.observe(tree, clients, () => lag());
+  const published = await openWitnessedLog({ log, policy, clients: observed, head: head(tree), onEvent });
   lag = published.lag;
   return published;
+}
+
+/** An index in v1 counts over all its shards, in v2 within one. */
+function searchableShards(v1: Shards<V1Shard> | undefined, v2: Shards<V2Shard> | undefined): SearchableLog[] {
+  return [
+    ...(v1?.all() ?? []).map(({ search, number, first }) => ({ ...search, shard: { of: 'v1', number, first } })),
+    ...(v2?.all() ?? []).map(({ search, number }) => ({ ...search, shard: { of: 'v2', number, first: 0n } })),
+  ];
+}
+
+function publishedShard(
+  { key, url, since }: { key: PrivateKey; url: string; since: Date | undefined },
+  logId: Uint8Array,
+  next: { since: Date | undefined } | undefined,
+): PublishedLog {
+  return { publicKey: key.publicKey, logId, baseUrl: url, since, until: next?.since };
+}
+
+function describeShard<P extends { readonly log: Log }>(shard: Shard<P>, shards: Pick<Shards<P>, 'isFrozen'>) {
+  return {
+    shard: shard.number,
+    origin: shard.log.origin,
+    url: shard.url,
+    firstIndex: `${shard.first}`,
+    entries: `${publishedSize(shard.log)}`,
+    since: shard.since?.toISOString() ?? null,
+    frozen: shards.isFrozen(shard),
+  };
+}
+
+function publishedSize(log: Pick<Log, 'head'>): bigint {
+  try {
+    return log.head().treeSize;
+  } catch (error) {
+    // Witnesses have not cosigned any head yet.
+    if (error instanceof StorageError) return 0n;
+    throw error;
+  }
+}
+
+function running<T>(shards: T | undefined): T {
+  if (shards === undefined) throw new InputError('CONFIG_INVALID', 'this log does not run here');
+  return shards;
 }
 
 /** Origin and key name: the bare host, for clients compare it with the host name of the log's URL (IPv6 without brackets). */
@@ -212,10 +351,10 @@ function hostOf(publicUrl: string): string {
   return hostname;
 }
 
-/** The v1 tree's ID: 63 random bits, not zero, chosen once for a data directory. */
-async function openTreeId(store: Store, random: (bytes: number) => Uint8Array): Promise<bigint> {
+/** The ID of a v1 tree: 63 random bits, not zero, chosen once for a data directory. */
+async function openTreeId(store: Store, tree: string, random: (bytes: number) => Uint8Array): Promise<bigint> {
   const bits = Buffer.from(random(8)).readBigUInt64BE() >> 1n;
-  return BigInt(await store.once('v1-tree-id', `${bits === 0n ? 1n : bits}`));
+  return BigInt(await store.once(`${tree}-tree-id`, `${bits === 0n ? 1n : bits}`));
 }
 
 /**

@@ -70,7 +70,10 @@ export function verifyOwnBundle(
       `the signature was made but does not verify, so no bundle is written: ${cause.message}`,
       {
         cause,
-        hint: 'do signing config and trusted root belong to the same instance? hallmark trust show',
+        hint:
+          cause.code === 'LOG_UNKNOWN'
+            ? 'the log may have a new key: hallmark trust update'
+            : 'do signing config and trusted root belong to the same instance? hallmark trust show',
         ...(cause.evidence !== undefined && { evidence: cause.evidence }),
       },
     );

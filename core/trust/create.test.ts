@@ -36,6 +36,8 @@ const parts: NewTrust = {
 const rekorVersions = (config: CreatedTrust['signingConfig'] | undefined): number[] | undefined =>
   config?.rekorTlogUrls.map(({ majorApiVersion }) => majorApiVersion);
 
+const ALWAYS = { baseUrl: URL_BASE, since: undefined, until: undefined };
+
 test('the parts of a stack make the files that it publishes itself', () => {
   const published = publicationOf({
     publicUrl: URL_BASE,
@@ -43,8 +45,8 @@ test('the parts of a stack make the files that it publishes itself', () => {
     caChain,
     tsaChain,
     ctLog: { publicKey: ctKey.publicKey, logId: keyFingerprint(ctKey.publicKey) },
-    rekorV1: { publicKey: v1Key.publicKey, logId: keyFingerprint(v1Key.publicKey) },
-    rekorV2: { publicKey: v2Key.publicKey, logId: logKeyHash('lab.test', v2Key.publicKey) },
+    rekorV1: [{ publicKey: v1Key.publicKey, logId: keyFingerprint(v1Key.publicKey), ...ALWAYS }],
+    rekorV2: [{ publicKey: v2Key.publicKey, logId: logKeyHash('lab.test', v2Key.publicKey), ...ALWAYS }],
     issuer: `${URL_BASE}/oidc`,
   });
   const text = (path: string): string => new TextDecoder().decode(published.documents.get(path)?.bytes);

@@ -18,7 +18,7 @@ export function requireKnownLog(
   if (sameId.length === 0) {
     throw new VerificationError('LOG_UNKNOWN', 'log', `log ${serializeHex(entry.logId)} is not in the trusted root`, {
       evidence: `${evidence}.logId`,
-      hint: 'use the trust of the instance that it was signed with: hallmark trust list',
+      hint: 'use the trust of the instance that it was signed with (hallmark trust list); a log with a new key: hallmark trust update',
     });
   }
   const inUse = sameId.find((log) => instants.every((at) => isValidAt(log.validFor, at)));

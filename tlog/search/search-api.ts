@@ -8,7 +8,8 @@ import { type SearchableLog, type SearchHit, searchPage } from './search.ts';
 import { parseSearchRequest, serializeCursor } from './search-query.ts';
 
 export interface SearchApiOptions {
-  readonly logs: readonly SearchableLog[];
+  /** Those that there are now. */
+  readonly logs: () => readonly SearchableLog[];
   readonly onFault: (error: unknown) => void;
 }
 
@@ -18,15 +19,16 @@ const WAIT_MS = 250;
 /**
  * `GET /api/search` (docs/search.md): one answer over all logs, unverified. Answers undefined for other paths.
  */
-export function createSearchApi({ logs, onFault }: SearchApiOptions) {
+export function createSearchApi({ logs: logsNow, onFault }: SearchApiOptions) {
   async function search(url: URL): Promise<Response> {
     const { query, log, limit, position } = parseSearchRequest(url.searchParams);
-    const asked = log === undefined ? logs : logs.filter(({ name }) => name === log);
+    const logs = logsNow();
+    const asked = log === undefined ? logs : logs.filter((each) => nameOf(each) === log);
     if (asked.length === 0) {
-      throw new InputError('FIELD_INVALID', `log: not one of ${logs.map(({ name }) => name).join(', ')}`);
+      throw new InputError('FIELD_INVALID', `log: not one of ${[...new Set(logs.map(nameOf))].join(', ')}`);
     }
     await Promise.all(asked.map(({ follower }) => follower.caughtUp(WAIT_MS)));
-    const coverage = asked.map(({ name, follower }) => ({ log: name, ...follower.coverage() }));
+    const coverage = asked.map((each) => ({ ...placeOf(each), ...each.follower.coverage() }));
     const page = await searchPage(asked, query, position, limit);
     return jsonResponse(
       200,
@@ -49,10 +51,17 @@ export function createSearchApi({ logs, onFault }: SearchApiOptions) {
   );
 }
 
+const nameOf = ({ name, shard }: SearchableLog): string => shard?.of ?? name;
+
+const placeOf = (log: SearchableLog): Record<string, Json> => ({
+  log: nameOf(log),
+  ...(log.shard && log.shard.number > 1 ? { shard: log.shard.number } : {}),
+});
+
 function hitJson({ log, index, leafHash, time, facts }: SearchHit): Json {
   return {
-    log: log.name,
-    logIndex: jsonInteger(BigInt(index)),
+    ...placeOf(log),
+    logIndex: jsonInteger((log.shard?.first ?? 0n) + BigInt(index)),
     leafHash: serializeHex(leafHash),
     ...(log.entryId ? { entryId: log.entryId(leafHash) } : {}),
     integratedTime: `${time.toISOString().slice(0, 19)}Z`,

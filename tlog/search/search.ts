@@ -26,6 +26,8 @@ export interface SearchableLog {
   readonly follower: Follower;
   /** How its interface names an entry; undefined: by index alone. */
   readonly entryId: ((leafHash: Uint8Array) => string) | undefined;
+  /** Where the tree is one shard of a log: which, and the index in that log of its first entry. */
+  readonly shard?: { readonly of: string; readonly number: number; readonly first: bigint };
 }
 
 /** An entry that fits a query. Nothing in it is verified. */

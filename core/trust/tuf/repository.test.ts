@@ -82,7 +82,7 @@ describe('the first publication', () => {
 });
 
 test('a key for older clients says what it is for', () => {
-  const legacy = { usage: 'Rekor', uri: 'http://127.0.0.1:8080' } as const;
+  const legacy = { usage: 'Rekor', status: 'Active', uri: 'http://127.0.0.1:8080' } as const;
   const { files } = publishRepository(new Map(), KEYS, [{ ...target('pem', 'rekor.pub'), legacy }], START);
   expect(read(files, '1.targets.json').signed.targets['rekor.pub'].custom).toEqual({
     sigstore: { usage: 'Rekor', status: 'Active', uri: 'http://127.0.0.1:8080' },

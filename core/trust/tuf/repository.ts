@@ -35,7 +35,12 @@ export interface RepositoryTarget {
   readonly name: string;
   readonly bytes: Uint8Array;
   /** For clients that look for keys by their use instead of reading trusted_root.json. */
-  readonly legacy?: { readonly usage: 'Rekor' | 'Fulcio' | 'CTFE' | 'TSA'; readonly uri: string };
+  readonly legacy?: {
+    readonly usage: 'Rekor' | 'Fulcio' | 'CTFE' | 'TSA';
+    readonly uri: string;
+    /** Expired: not for what is made from now on. */
+    readonly status: 'Active' | 'Expired';
+  };
 }
 
 export interface PublishedRepository {
@@ -240,7 +245,7 @@ function targetJson({ bytes, legacy }: RepositoryTarget): Json {
   return {
     length: bytes.length,
     hashes: hashJson(bytes),
-    ...(legacy && { custom: { sigstore: { usage: legacy.usage, status: 'Active', uri: legacy.uri } } }),
+    ...(legacy && { custom: { sigstore: { usage: legacy.usage, status: legacy.status, uri: legacy.uri } } }),
   };
 }
 
