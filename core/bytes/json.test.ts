@@ -30,9 +30,15 @@ describe('parseJson', () => {
     ['data after the value', '{} {}', 'JSON_INVALID'],
     ['a trailing comma', '[1,]', 'JSON_INVALID'],
     ['a byte order mark', '\ufeff{}', 'JSON_INVALID'],
+    ['a number of more digits than a double holds', `[${'9'.repeat(400)}]`, 'JSON_INVALID'],
+    ['a number of a larger exponent than a double holds', '{"a":-1e400}', 'JSON_INVALID'],
   ] as const) {
     test(`refuses ${flaw}`, () => expect(codeOf(() => parseJson(text))).toBe(code));
   }
+  test('accepts numbers up to the largest, however they are written', () => {
+    const text = `[1.7976931348623157e308,-1E+2,0.5,-0,${'9'.repeat(308)},0.${'0'.repeat(400)}1,1e-400]`;
+    expect(parseJson(text)).toEqual(JSON.parse(text));
+  });
   test('refuses more members than it may have, in however many objects and arrays', () => {
     expect(parseJson('[{"a":1,"b":2},[3]]', 3)).toEqual([{ a: 1, b: 2 }, [3]]);
     expect(codeOf(() => parseJson('[{"a":1,"b":2},[3,4]]', 3))).toBe('INPUT_TOO_LARGE');

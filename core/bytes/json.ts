@@ -9,8 +9,8 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 const LARGE_BYTES = 1024 * 1024;
 
 /**
- * Parses JSON strictly: valid UTF-8, no byte order mark, no duplicate key in any object (after unescaping), at most
- * MAX_JSON_DEPTH levels and `maxMembers` members and elements. Duplicates are refused because parsers disagree on which one
+ * Parses JSON strictly: valid UTF-8, no byte order mark, no duplicate key in any object (after unescaping), no number that
+ * overflows, at most MAX_JSON_DEPTH levels and `maxMembers` members and elements. Duplicates are refused because parsers disagree on which one
  * counts (RFC 8259 §4).
  */
 export function parseJson(input: Uint8Array | string, maxMembers = MAX_JSON_MEMBERS): Json {
@@ -63,6 +63,8 @@ function scan(text: string, maxMembers: number): void {
         if (++members >= maxMembers) throw tooManyMembers(maxMembers);
         expectKey = keys[keys.length - 1] !== undefined;
         break;
+      default:
+        if (isDigit(text.charCodeAt(at))) at = endOfNumber(text, at) - 1;
     }
   }
 }
@@ -89,6 +91,27 @@ function isEscaped(buffer: Buffer, quote: number): boolean {
   let slashes = 0;
   while (buffer[quote - 1 - slashes] === 0x5c) slashes++;
   return slashes % 2 === 1;
+}
+
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
+/** A number without exponent and with fewer characters is finite. */
+const SHORT_NUMBER = 300;
+
+// Refuses what JSON.parse reads as infinite, which is no JSON value and is written as null.
+function endOfNumber(text: string, start: number): number {
+  let end = start + 1;
+  let code = text.charCodeAt(end);
+  let isPlain = true;
+  // Digits, and what an exponent has: e E + - and the point.
+  while (isDigit(code) || code === 0x2e || (code | 0x20) === 0x65 || code === 0x2b || code === 0x2d) {
+    if ((code | 0x20) === 0x65) isPlain = false;
+    code = text.charCodeAt(++end);
+  }
+  if (isPlain && end - start < SHORT_NUMBER) return end;
+  if (!Number.isFinite(Number(text.slice(start, end)))) {
+    throw new InputError('JSON_INVALID', 'not valid JSON: a number that is too large');
+  }
+  return end;
 }
 
 function endOfString(text: string, start: number): number {
