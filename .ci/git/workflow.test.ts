@@ -54,6 +54,11 @@ const commit = async (cwd: string, file: string, text: string): Promise<void> =>
   await world.git(['add', file], { cwd });
   await world.git(['commit', '-q', '-m', `${file}: ${text}`], { cwd });
 };
+/** The block of shell in docs/git.md that has this in it. */
+const documentedScript = (part: string): string =>
+  [...readFileSync(join(import.meta.dir, '../../docs/git.md'), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
+    .map((block) => block[1] ?? '')
+    .find((block) => block.includes(part)) ?? '';
 const letters = async (cwd: string, range: string): Promise<string> =>
   (await world.git(['log', '--format=%G?', range], { cwd })).stdout.replaceAll('\n', '');
 
@@ -140,11 +145,13 @@ describe('push --signed to a repository that verifies', () => {
       const hook = join(server, 'hooks', 'pre-receive');
       // The user's own policy is none here: the server's user has none.
       const log = join(world.home, 'push.log');
+      // The hook of docs/git.md, with a line that keeps what git says of the push.
       const script = (flags: string): void => {
-        writeFileSync(
-          hook,
-          `#!/bin/sh\necho "$GIT_PUSH_CERT_STATUS|$GIT_PUSH_CERT_SIGNER" >> ${log}\nexec ${hallmarkBinary} git verify --pre-receive ${flags}\n`,
-        );
+        const documented = documentedScript('--pre-receive')
+          .trimEnd()
+          .replace('exec hallmark', `exec ${hallmarkBinary}`);
+        const noted = documented.replace('\n', `\necho "$GIT_PUSH_CERT_STATUS|$GIT_PUSH_CERT_SIGNER" >> ${log}\n`);
+        writeFileSync(hook, `${noted} ${flags}\n`);
         chmodSync(hook, 0o755);
       };
       const cwd = await world.repository('pusher');
@@ -460,6 +467,17 @@ describe('hallmark git verify', () => {
       await world.git(['checkout', '-q', 'main'], { cwd });
       await world.git(['merge', '-q', '--no-edit', 'keys'], { cwd });
       expect(await verify(`${base}..main`)).toMatchObject({ code: 0, summary: { verified: 5 } });
+
+      // The line of docs/git.md for CI, in a clone with a detached HEAD.
+      const clone = join(world.home, 'clone');
+      await world.git(['clone', '-q', cwd, clone]);
+      await world.git(['update-ref', 'refs/remotes/origin/main', base], { cwd: clone });
+      await world.git(['checkout', '-q', '--detach', 'HEAD'], { cwd: clone });
+      const ci = documentedScript('$BASE').replace('hallmark', hallmarkBinary);
+      expect(JSON.parse((await world.shell(ci, { cwd: clone, env: { BASE: 'main' } })).stdout)).toMatchObject({
+        ok: true,
+        summary: { verified: 5 },
+      });
 
       // Against the wrong base there is no policy, and the user's own counts.
       expect(await verify('main', '--any-signer')).toMatchObject({ code: 0 });
