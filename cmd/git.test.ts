@@ -1,0 +1,265 @@
+// Against real git, in a home of its own, with the program run from its source. What needs a running stack or other programs
+// is in .ci/git.
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { serializeTrustedRoot } from '../core/trust/trusted-root.ts';
+import { joinObject } from '../gitsign/object.ts';
+import { hasPaths, hasRefs } from '../gitsign/policy.ts';
+import { gitStack } from '../gitsign/testing.ts';
+import { parseGitPolicyText } from './git-policy.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'hallmark-cmd-git-'));
+const repository = join(home, 'r');
+const env = { PATH: process.env['PATH'] ?? '', HOME: home, GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C' };
+const stack = await gitStack();
+const ISSUER = 'https://issuer.example';
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+interface Options {
+  readonly input?: string | Uint8Array;
+  readonly env?: Record<string, string>;
+}
+function run(argv: readonly string[], options: Options = {}): Ran {
+  const [program = '', ...args] = argv;
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: repository,
+    env: { ...env, ...options.env },
+    input: options.input ?? '',
+    encoding: 'utf8',
+  });
+  return { code: status ?? -1, stdout, stderr };
+}
+const git = (...args: string[]): string => run(['git', ...args]).stdout.trim();
+const hallmark = (args: readonly string[], options?: Options): Ran =>
+  run([process.execPath, join(import.meta.dir, 'main.ts'), ...args], options);
+const json = (args: readonly string[], options?: Options) =>
+  JSON.parse(hallmark([...args, '--output', 'json'], options).stdout);
+
+const person = 'A <a@b.example> 1700000000 +0000';
+const tree = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
+const payloadOf = (message: string, parent?: string): Uint8Array =>
+  serializeUtf8(
+    `tree ${tree}\n${parent === undefined ? '' : `parent ${parent}\n`}author ${person}\ncommitter ${person}\n\n${message}\n`,
+  );
+
+let armor: string;
+let signed: string;
+let unsigned: string;
+const payload = payloadOf('signed');
+
+beforeAll(async () => {
+  mkdirSync(repository);
+  git('init', '-q', '-b', 'main', '.');
+  git('hash-object', '-t', 'tree', '-w', '/dev/null');
+  ({ armor } = await stack.sign(payload));
+  const write = (body: Uint8Array): string =>
+    run(['git', 'hash-object', '-t', 'commit', '-w', '--stdin'], { input: body }).stdout.trim();
+  signed = write(joinObject(payload, serializeUtf8(armor), 'sha1')?.body as Uint8Array);
+  unsigned = write(payloadOf('unsigned', signed));
+  git('update-ref', 'refs/heads/main', unsigned);
+  const root = join(home, 'root.json');
+  writeFileSync(root, serializeTrustedRoot(stack.trustedRoot));
+  expect(hallmark(['trust', 'add', root, '--name', 'fake', '--use']).code).toBe(0);
+  writeFileSync(join(home, 'signature'), armor);
+}, 60_000);
+afterAll(() => rmSync(home, { recursive: true }));
+
+describe('the program that git calls', () => {
+  const verify = (input: Uint8Array, config: readonly string[] = []) =>
+    hallmark(['--status-fd=1', '--verify', join(home, 'signature'), '-'], {
+      input,
+      env: {
+        GIT_CONFIG_COUNT: String(config.length),
+        ...Object.fromEntries(
+          config.flatMap((entry, i) => {
+            const at = entry.indexOf('=');
+            return [
+              [`GIT_CONFIG_KEY_${i}`, entry.slice(0, at)],
+              [`GIT_CONFIG_VALUE_${i}`, entry.slice(at + 1)],
+            ];
+          }),
+        ),
+      },
+    });
+  const keywords = (text: string): string[] => text.split('\n').flatMap((line) => line.split(' ')[1] ?? []);
+
+  test('good, without a policy', () => {
+    const { code, stdout, stderr } = verify(payload);
+    expect(code).toBe(0);
+    expect(keywords(stdout)).toEqual(['NEWSIG', 'GOODSIG', 'VALIDSIG', 'TRUST_UNDEFINED']);
+    expect(stdout).toContain(` a@b.example (${ISSUER})\n`);
+    expect(stderr).toContain('good signature by a@b.example');
+  });
+  test('good, and named by the policy; valid, and not named', () => {
+    const policy = (who: string): string => {
+      const path = join(home, `${who}.json`);
+      const identities = [{ issuer: ISSUER, subjectAlternativeName: who }];
+      writeFileSync(path, JSON.stringify({ version: 1, rules: [{ name: 'me', identities, committer: 'anybody' }] }));
+      return `hallmark.policy=${path}`;
+    };
+    const good = verify(payload, [policy('a@b.example')]);
+    expect([good.code, keywords(good.stdout).at(-1)]).toEqual([0, 'TRUST_FULLY']);
+    const never = verify(payload, [policy('c@d.example')]);
+    expect([never.code, keywords(never.stdout)]).toEqual([1, ['NEWSIG', 'GOODSIG', 'VALIDSIG', 'TRUST_NEVER']]);
+  });
+  test('another payload is bad, another trust an error', () => {
+    const bad = verify(payloadOf('other'));
+    expect([bad.code, keywords(bad.stdout)]).toEqual([1, ['NEWSIG', 'BADSIG', 'TRUST_UNDEFINED']]);
+    const error = verify(payload, ['hallmark.trust=public-good']);
+    expect([error.code, keywords(error.stdout)]).toEqual([1, ['NEWSIG', 'ERRSIG', 'TRUST_UNDEFINED']]);
+  });
+  test('a policy that cannot be read is an error, never a good signature', () => {
+    const { code, stdout } = verify(payload, [`hallmark.policy=${join(home, 'none')}`]);
+    expect([code, keywords(stdout)]).toEqual([1, ['NEWSIG', 'ERRSIG', 'TRUST_UNDEFINED']]);
+  });
+  test('a failure to sign leaves standard output empty, and says why in one line', () => {
+    const { code, stdout, stderr } = hallmark(['--status-fd=2', '-bsau', 'A <a@b.example>'], { input: payload });
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^\[GNUPG:\] BEGIN_SIGNING H8\nhallmark: [^\n]+\n$/);
+  });
+  test('what is not of Sigstore needs gpg, and says so where there is none', () => {
+    writeFileSync(
+      join(home, 'foreign'),
+      '-----BEGIN PGP SIGNATURE-----\n\niHUEABYKAB0=\n-----END PGP SIGNATURE-----\n',
+    );
+    const args = ['--keyid-format=long', '--status-fd=1', '--verify', join(home, 'foreign'), '-'];
+    const missing = hallmark(args, { env: { PATH: '/nonexistent' } });
+    expect([missing.code, missing.stdout]).toEqual([1, '']);
+    // There is no git either, and that comes first.
+    expect(missing.stderr).toMatch(/^hallmark: (?:git is not installed|this needs gpg)/);
+    const again = hallmark(args, { env: { HALLMARK_PASSED_ON: '1' } });
+    expect(again.stderr).toContain('the gpg that this was passed on to is Hallmark again');
+  });
+});
+
+describe('git setup and unset', () => {
+  const config = (): string => git('config', '--global', '--list');
+  test('writes what it shows, and undoes exactly that', () => {
+    git('config', '--global', 'gpg.format', 'openpgp');
+    git('config', '--global', 'hallmark.lookup', 'false');
+    const before = config();
+    const args = ['git', 'setup', '--program', '/opt/hallmark', '--sign-commits'];
+    const shown = hallmark([...args, '--dry-run']);
+    expect(shown.stdout).toContain('git config --global gpg.format x509   # was openpgp\n');
+    expect(config()).toBe(before);
+    expect(json(args)).toMatchObject({ ok: true, written: true, scope: 'global' });
+    expect(config()).toContain('gpg.x509.program=/opt/hallmark\ncommit.gpgsign=true');
+    // Once more, with another program: what was there before the first is what is restored.
+    expect(hallmark(['git', 'setup', '--program', '/opt/other/hallmark', '--sign-tags']).code).toBe(0);
+    git('config', '--global', 'tag.gpgsign', 'false');
+    const undone = json(['git', 'unset']);
+    expect(undone.kept).toEqual(['tag.gpgsign']);
+    git('config', '--global', '--unset', 'tag.gpgsign');
+    expect(config()).toBe(before);
+    expect(hallmark(['git', 'unset']).code).toBe(2);
+    git('config', '--global', '--unset', 'gpg.format');
+    git('config', '--global', '--remove-section', 'hallmark');
+  });
+  test('a program that is not named by its whole path is refused', () => {
+    expect(hallmark(['git', 'setup', '--program', 'hallmark']).code).toBe(2);
+    expect(hallmark(['git', 'setup']).stderr).toContain('this runs from its source');
+    expect(hallmark(['git', 'setup', '--global', '--local', '--program', '/x']).code).toBe(2);
+  });
+});
+
+test('git config explains what is in force, what is passed over, and why', () => {
+  git('config', 'hallmark.policy', '/tmp/evil.yaml');
+  git('config', 'gitsign.rekorMode', 'online');
+  git('config', 'gitsign.fulcioRoot', 'x');
+  const shown = json(['git', 'config'], { env: { GITSIGN_FULCIO_URL: 'https://f.example' } });
+  expect(shown.settings).toEqual([
+    { name: 'fulcio', value: 'https://f.example', source: 'environment variable GITSIGN_FULCIO_URL' },
+    { name: 'rekorMode', value: 'online', source: 'local configuration, .git/config' },
+  ]);
+  expect(shown.ignored.map((each: { key: string }) => each.key)).toEqual(['hallmark.policy', 'gitsign.fulcioroot']);
+  expect(shown.notes).toEqual(['git does not call Hallmark; hallmark git setup changes that']);
+  for (const key of ['hallmark.policy', 'gitsign.rekorMode', 'gitsign.fulcioRoot']) git('config', '--unset', key);
+});
+
+describe('git verify', () => {
+  const me = ['--certificate-identity', 'a@b.example', '--certificate-oidc-issuer', ISSUER];
+  test('a signed commit, by whom it says and by somebody else', () => {
+    const found = json(['git', 'verify', signed, ...me]);
+    expect(found).toMatchObject({ ok: true, summary: { objects: 1, verified: 1 } });
+    expect(found.objects[0]).toMatchObject({
+      id: signed,
+      kind: 'commit',
+      status: 'verified',
+      rules: ['the command line'],
+    });
+    const other = hallmark(['git', 'verify', signed, '--from', 'email:c@d.example']);
+    expect([other.code, other.stdout]).toEqual([12, '']);
+    expect(other.stderr).toContain('POLICY_MISMATCH');
+  });
+  test('an unsigned one is classified', () => {
+    const found = hallmark(['git', 'verify', 'main', '--any-signer']);
+    expect([found.code, found.stdout]).toEqual([10, '']);
+    expect(hallmark(['git', 'verify', 'main', '--any-signer', '--allow', 'unsigned']).code).toBe(0);
+  });
+  test('without a policy it is not clear who may have signed', () => {
+    const refused = hallmark(['git', 'verify', signed]);
+    expect([refused.code, refused.stderr.includes('--any-signer')]).toEqual([2, true]);
+  });
+  test('what names nothing, or is no commit, is unusable', () => {
+    expect(hallmark(['git', 'verify', 'nothing', '--any-signer']).code).toBe(3);
+    expect(hallmark(['git', 'verify', tree, '--any-signer']).code).toBe(2);
+    expect(hallmark(['git', 'verify', '--any-signer', '--policy', 'x']).code).toBe(2);
+    expect(hallmark(['git', 'verify', signed, '--key', 'x']).code).toBe(2);
+  });
+  test('a hook without input, a deletion, and nonsense', () => {
+    const hook = (input: string) => hallmark(['git', 'verify', '--pre-receive', '--any-signer'], { input }).code;
+    expect(hook('')).toBe(0);
+    expect(hook(`${signed} ${'0'.repeat(40)} refs/heads/x\n`)).toBe(0);
+    expect(hook(`${'0'.repeat(40)} ${signed} refs/heads/x\n`)).toBe(0);
+    expect(hook(`${signed} ${unsigned} refs/heads/x\n`)).toBe(10);
+    expect(hook('x y z\n')).toBe(2);
+  });
+  test('an object that is not what its ID says', () => {
+    const path = (id: string): string => join(repository, '.git', 'objects', id.slice(0, 2), id.slice(2));
+    const good = readFileSync(path(signed));
+    run(['chmod', 'u+w', path(signed)]);
+    writeFileSync(path(signed), readFileSync(path(unsigned)));
+    const damaged = hallmark(['git', 'verify', signed, '--any-signer']);
+    writeFileSync(path(signed), good);
+    expect(damaged.code).toBe(3);
+    expect(hallmark(['git', 'verify', signed, '--any-signer']).code).toBe(0);
+  });
+});
+
+test('git show prints the statement', () => {
+  git('remote', 'add', 'origin', 'https://git.example/r.git');
+  const statement = JSON.parse(hallmark(['git', 'show', signed]).stdout);
+  expect(statement).toMatchObject({
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'https://git.example/r.git', digest: { sha1: signed } }],
+    predicateType: 'https://gitsign.sigstore.dev/predicate/git/v0.1',
+    predicate: {
+      source: {
+        tree,
+        parents: [],
+        author: { name: 'A', email: 'a@b.example', date: '2023-11-14T22:13:20Z' },
+        message: 'signed\n',
+      },
+      signature: armor,
+    },
+  });
+  expect(statement.predicate.signer_info[0].certificate).toStartWith('-----BEGIN CERTIFICATE-----');
+  expect(JSON.parse(hallmark(['git', 'show', unsigned]).stdout).predicate.signer_info).toEqual([]);
+});
+
+test('the policy of docs/git.md is one', () => {
+  const [, yaml = ''] =
+    /^```yaml\n([\s\S]*?)^```$/m.exec(readFileSync(join(import.meta.dir, '../docs/git.md'), 'utf8')) ?? [];
+  const policy = parseGitPolicyText('policy.yaml', serializeUtf8(yaml));
+  expect(policy.rules.map(({ rule }) => rule.name)).toEqual(['team', 'bots', 'owners', 'releases']);
+  expect([hasPaths(policy), hasRefs(policy)]).toEqual([true, true]);
+  expect(() => parseGitPolicyText('policy.yaml', serializeUtf8(`${yaml}version: 1\n`))).toThrow('unique');
+});
