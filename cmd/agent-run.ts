@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateKey } from '../core/crypto/private-key.ts';
 import { StorageError } from '../core/errors.ts';
@@ -27,7 +27,7 @@ export interface RunFlags {
 
 /** The descriptor that a service manager passes its first socket as (sd_listen_fds(3)). */
 const FIRST_PASSED_FD = 3;
-const IDLE_CHECK_MS = 1_000;
+const LOOK_AFTER_MS = 1_000;
 
 /** Runs the agent until it is told to stop. AGENT_RUNNING if there is one, AGENT_UNSAFE if its directory is not private. */
 export async function runAgent(cli: Cli, sign: SignGitPayload, flags: RunFlags): Promise<void> {
@@ -75,18 +75,19 @@ export async function runAgent(cli: Cli, sign: SignGitPayload, flags: RunFlags):
   Bun.unsafe.setJITPolicy(1);
   const listener = agent.listen(passed ? { fd: FIRST_PASSED_FD } : { unix: path });
   const { idleMs } = flags;
-  const idle = setInterval(() => {
+  const lookAfter = setInterval(() => {
+    identities.expire();
     const { connections, last } = agent.activity();
     if (idleMs !== undefined && connections === 0 && performance.now() - last > idleMs) stop();
-  }, IDLE_CHECK_MS);
+  }, LOOK_AFTER_MS);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => stop());
   log('listening', { socket: path, pid: process.pid });
 
   await stopped;
-  clearInterval(idle);
+  clearInterval(lookAfter);
   identities.lock();
   // Not a moment earlier: a client that finds no socket starts another agent, which has to find the place free.
-  if (lock !== undefined) unlinkSync(path);
+  if (lock !== undefined) rmSync(path, { force: true });
   listener.stop();
   lock?.release();
   log('stopped', { pid: process.pid });

@@ -38,6 +38,8 @@ export interface Identities {
   readonly locked: boolean;
   /** Those that would be used if asked now. */
   list(): HeldIdentity[];
+  /** Drops the keys whose certificates are used no more. To be called now and then, so that none outlives its use. */
+  expire(): void;
 }
 
 export interface IdentitiesOptions {
@@ -65,7 +67,7 @@ interface Slot {
 }
 
 export function createIdentities({ clock, monotonic, generateKey }: IdentitiesOptions): Identities {
-  // Owned by this function: every slot, by what it may be used for, oldest first.
+  // Owned by this function: every slot, by what it may be used for, the last used at the end.
   const slots = new Map<string, Slot>();
   let locked = false;
   // Counts locks, so that a login which began before one brings no key after it.
@@ -78,13 +80,21 @@ export function createIdentities({ clock, monotonic, generateKey }: IdentitiesOp
     return age < lifetime(certificate) - RENEW_BEFORE_MS;
   };
 
+  function expire(): void {
+    for (const [id, slot] of slots) {
+      if (slot.held !== undefined && !usable(slot.held)) slot.held = undefined;
+      if (slot.held === undefined && slot.pending === undefined) slots.delete(id);
+    }
+  }
+
   function slotOf(stack: AgentStack, source: IdentitySource): Slot {
+    expire();
     const id = slotId(stack, source);
     const slot = slots.get(id) ?? { stack, held: undefined, pending: undefined, waiting: new Set() };
     slots.delete(id);
-    for (const [other, { held, pending }] of slots) {
-      if (pending === undefined && (held === undefined || !usable(held) || slots.size >= MAX_AGENT_IDENTITIES))
-        slots.delete(other);
+    // The one that was not used for the longest time makes room.
+    for (const [other, { pending }] of slots) {
+      if (slots.size >= MAX_AGENT_IDENTITIES && pending === undefined) slots.delete(other);
     }
     if (slots.size >= MAX_AGENT_IDENTITIES) {
       throw new StorageError('AGENT_REFUSED', `${MAX_AGENT_IDENTITIES} logins are under way at this agent`, {
@@ -112,8 +122,7 @@ export function createIdentities({ clock, monotonic, generateKey }: IdentitiesOp
   async function credentialOf(stack: AgentStack, source: IdentitySource, ask: AskToken): Promise<Held> {
     if (locked) throw lockedError();
     const slot = slotOf(stack, source);
-    if (slot.held !== undefined && usable(slot.held)) return slot.held;
-    slot.held = undefined;
+    if (slot.held !== undefined) return slot.held;
     slot.waiting.add(ask);
     try {
       slot.pending ??= obtain(slot, stack, source).finally(() => {
@@ -153,6 +162,7 @@ export function createIdentities({ clock, monotonic, generateKey }: IdentitiesOp
     get locked() {
       return locked;
     },
+    expire,
     list() {
       return [...slots.values()].flatMap(({ stack, held }) =>
         held !== undefined && usable(held) ? [describe(stack, held)] : [],

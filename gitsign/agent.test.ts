@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { concat, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { isValidSignature } from '../core/crypto/verify.ts';
 import { VerificationError } from '../core/errors.ts';
-import { MAX_AGENT_CONNECTIONS, MAX_AGENT_HEADER_BYTES, MAX_AGENT_PAYLOAD_BYTES } from '../core/limits.ts';
+import {
+  MAX_AGENT_CONNECTIONS,
+  MAX_AGENT_HEADER_BYTES,
+  MAX_AGENT_IDENTITIES,
+  MAX_AGENT_PAYLOAD_BYTES,
+} from '../core/limits.ts';
 import { errorOf, rejectionOf } from '../core/testing.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
 import { askAgent, signWithAgent } from './agent-client.ts';
@@ -129,6 +134,34 @@ describe('signing', () => {
     await signWithAgent(agent.address, requestOf(), token);
     expect(counted.times).toBe(2);
     expect(agent.keys).toHaveLength(2);
+  });
+
+  test('no key outlives the use of its certificate', async () => {
+    const agent = start();
+    await signWithAgent(agent.address, requestOf(), login().token);
+    agent.identities.expire();
+    expect(agent.identities.list()).toHaveLength(1);
+    agent.time.monotonic += 9.5 * 60_000;
+    agent.identities.expire();
+    // Put back, the clock would make it usable again if it were still there.
+    agent.time.monotonic -= 9.5 * 60_000;
+    expect(agent.identities.list()).toHaveLength(0);
+  });
+
+  test('more stacks than are kept push out the one not used for the longest time', async () => {
+    const agent: TestAgent = start({
+      stacks: (name) => (name.kind === 'trust' ? { ...agent.stack, name: name.name } : undefined),
+    });
+    const sign = (i: number, token: () => Promise<string>) =>
+      signWithAgent(agent.address, requestOf({ stack: { kind: 'trust', name: `lab-${i}` } }), token);
+    const { counted, token } = login();
+    for (let i = 0; i < MAX_AGENT_IDENTITIES; i++) await sign(i, token);
+    await sign(0, never);
+    await sign(MAX_AGENT_IDENTITIES, token);
+    await sign(0, never);
+    await sign(1, token);
+    expect(counted.times).toBe(MAX_AGENT_IDENTITIES + 2);
+    expect(agent.identities.list()).toHaveLength(MAX_AGENT_IDENTITIES);
   });
 
   test('a clock that is set back does not lengthen a certificate', async () => {

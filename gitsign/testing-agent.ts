@@ -7,7 +7,7 @@ import { TrustError } from '../core/errors.ts';
 import { type Flaws, fakeSigstore, unsignedToken } from '../core/sign/testing.ts';
 import type { AgentAddress } from './agent-client.ts';
 import { makePrivateDirectory, socketPath } from './agent-directory.ts';
-import { type AgentStack, createIdentities } from './agent-identities.ts';
+import { type AgentStack, createIdentities, type Identities } from './agent-identities.ts';
 import type { SignRequest, StackName } from './agent-protocol.ts';
 import { type AgentOptions, createAgent } from './agent-server.ts';
 import type { SignGitPayload } from './git-signer.ts';
@@ -54,6 +54,7 @@ export interface TestAgent {
   readonly directory: string;
   readonly address: AgentAddress;
   readonly path: string;
+  readonly identities: Identities;
   readonly stack: AgentStack;
   readonly sigstore: ReturnType<typeof fakeSigstore>;
   /** Every key that it made. */
@@ -91,17 +92,18 @@ export function startTestAgent(
   const stacks =
     change.stacks ?? ((name: StackName) => (name.kind === 'trust' && name.name === 'lab' ? stack : undefined));
   const state = { stopped: false };
+  const identities = createIdentities({
+    clock: sigstore.http.clock,
+    monotonic: () => time.monotonic,
+    generateKey: () => {
+      const key = generateKey('p256');
+      keys.push(key);
+      return key;
+    },
+  });
   const agent = createAgent({
     uid,
-    identities: createIdentities({
-      clock: sigstore.http.clock,
-      monotonic: () => time.monotonic,
-      generateKey: () => {
-        const key = generateKey('p256');
-        keys.push(key);
-        return key;
-      },
-    }),
+    identities,
     resolveStack: ({ stack: name, digest }) => {
       const found = stacks(name);
       if (found === undefined || digest !== DIGEST) throw new TrustError('AGENT_STACK_UNKNOWN', 'no such stack');
@@ -122,6 +124,7 @@ export function startTestAgent(
     directory,
     address: { directory, uid },
     path,
+    identities,
     stack,
     sigstore,
     keys,
