@@ -326,6 +326,16 @@ describe('after a crash', () => {
     await second.close();
     await first.close();
   });
+  test('with nothing due at the start, what comes later is published', async () => {
+    const first = await open();
+    await first.witnessed.append({ body: body(0) });
+    await first.close();
+    const second = await open(first);
+    expect(second.witnessed.lag()).toBe(0n);
+    await Bun.sleep(20);
+    expect(await second.witnessed.append({ body: body(1) })).toMatchObject({ index: 1n, treeSize: 2n });
+    await second.close();
+  });
   test('what was durable and not published is published, and witnesses that know less or more of it agree', async () => {
     const first = await open();
     await first.witnessed.append({ body: body(0) });

@@ -120,8 +120,9 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
   const isDue = (): boolean =>
     published === undefined || published.treeSize < log.head().treeSize || published.cosignatures < policy.threshold;
 
+  // Only if something is due: a publisher that ended before it first waited would seem to run for ever.
   function schedule(): void {
-    if (!closing) publisher ??= publishWhileDue();
+    if (!closing && isDue()) publisher ??= publishWhileDue();
   }
 
   async function publishWhileDue(): Promise<void> {
@@ -184,7 +185,8 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
       const missing = clients.flatMap((client) =>
         lines.has(client) ? [] : [reasons.get(client) ?? `the witness ${client.vkey.name} has not answered yet`],
       );
-      resolve({ lines: [...lines.values()], missing });
+      // In the order of the configuration, whoever was faster.
+      resolve({ lines: clients.flatMap((client) => lines.get(client) ?? []), missing });
     };
     endRound = end;
     const deadline = setTimeout(end, policy.timeoutMs);

@@ -44,8 +44,9 @@ func run(args []string) error {
 		names[witness.KeyHash()] = true
 		witnesses = append(witnesses, torchwood.SingleVerifierPolicy(witness))
 	}
-	policy := torchwood.ThresholdPolicy(2,
-		torchwood.ThresholdPolicy(1, torchwood.SingleVerifierPolicy(log)),
+	policy := torchwood.ThresholdPolicy(3,
+		torchwood.OriginPolicy(log.Name()),
+		torchwood.SingleVerifierPolicy(log),
 		torchwood.ThresholdPolicy(threshold, witnesses...))
 	checkpoint, err := io.ReadAll(os.Stdin)
 	if err != nil {
