@@ -24,6 +24,7 @@ import { serializeEntryId } from './entry-id.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
+import type { LogReader } from './log-reader.ts';
 import { createLogMetrics, createWitnessMetrics, observeSearch, type WitnessMetrics } from './observe.ts';
 import { createRekorV1, type V1Shard } from './rekor-v1.ts';
 import { createRekorV2, type V2Shard } from './rekor-v2.ts';
@@ -34,7 +35,13 @@ import { openShards, type Shard, type ShardRecord, type Shards, treeName } from 
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
 import { createWitnessClient } from './witness-client.ts';
-import { openWitnessedLog, type PublishedHead, type PublishingEvent, type WitnessPolicy } from './witnessed-log.ts';
+import {
+  openWitnessedLog,
+  type PublishedHead,
+  type PublishingEvent,
+  type WitnessedLog,
+  type WitnessPolicy,
+} from './witnessed-log.ts';
 
 /** Folder of the index files in the data directory. They are caches: what is missing is made again from the log. */
 const INDEX_FOLDER = 'index';
@@ -148,7 +155,7 @@ export async function openTransparencyLog(
   const logs: Log[] = [];
   const searchable: SearchableLog[] = [];
   const thread = indexes === undefined ? createLocalThread() : createIndexThread();
-  const publishing: Log[] = [];
+  const publishing: WitnessedLog[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(searchable.map(({ follower }) => follower.close()));
     await Promise.all(publishing.map((log) => log.close()));
@@ -176,16 +183,16 @@ export async function openTransparencyLog(
     logs.push(log);
     return log;
   };
-  const makeSearchable = (name: string, log: Log, entryId?: SearchableLog['entryId']): SearchableLog => {
+  const makeSearchable = (name: string, log: LogReader, entryId?: SearchableLog['entryId']): SearchableLog => {
     const follower = createFollower({ log, tree: name, thread, directory: indexes, onFault });
     const made = { name, log, follower, entryId };
     searchable.push(made);
     return made;
   };
   const witnessMetrics = options.witnessing && createWitnessMetrics(options.metrics);
-  /** The same log, publishing what witnesses cosigned where there are any. */
-  const publishedBy = async (tree: string, durable: Log): Promise<Log> => {
-    if (!options.witnessing || !witnessMetrics) return durable;
+  /** The same log, publishing what witnesses cosigned; undefined where there are none. */
+  const publishedBy = async (tree: string, durable: Log): Promise<WitnessedLog | undefined> => {
+    if (!options.witnessing || !witnessMetrics) return undefined;
     const published = await openPublishing(tree, durable, options.witnessing, witnessMetrics);
     publishing.push(published);
     return published;
@@ -227,8 +234,10 @@ export async function openTransparencyLog(
           const key = keyOf('v2', number, established);
           const name = hostOf(url);
           const tree = treeName('v2', number);
-          const log = await publishedBy(tree, await open(tree, createNoteSigner(name, name, key)));
-          return { log, key, logId: logKeyHash(name, key.publicKey), search: makeSearchable(tree, log) };
+          const durable = await open(tree, createNoteSigner(name, name, key));
+          const witnessed = await publishedBy(tree, durable);
+          const search = makeSearchable(tree, witnessed?.entriesAlone ?? durable);
+          return { log: witnessed ?? durable, key, logId: logKeyHash(name, key.publicKey), search };
         },
       });
       fronts.push(createRekorV2({ shards: v2, bodies, onFault }));
@@ -287,7 +296,7 @@ async function openPublishing(
   log: Log,
   { policy, fetch, head, onEvent }: Witnessing,
   metrics: WitnessMetrics,
-): Promise<Log> {
+): Promise<WitnessedLog> {
   const { timeoutMs } = policy;
   const clients = policy.witnesses.map((witness) =>
     createWitnessClient({ witness, timeoutMs, fetch, prove: log.consistencyPath }),

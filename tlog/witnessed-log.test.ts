@@ -174,6 +174,7 @@ describe('what is read is what was published', () => {
     expect(log.head().treeSize).toBe(4n);
     expect(witnessed.head().treeSize).toBe(3n);
     expect(witnessed.lag()).toBe(1n);
+    expect(witnessed.entriesAlone.head()).toEqual(witnessed.head());
     expect(await witnessed.entry(3n)).toBeUndefined();
     expect(await witnessed.entry(2n)).toBeDefined();
     expect(await witnessed.entries(0n, 10n)).toHaveLength(3);
@@ -221,6 +222,7 @@ describe('with too few witnesses', () => {
     expect(() => witnessed.head()).toThrow('no checkpoint has been cosigned by enough witnesses yet');
     expect((await rejectionOf(witnessed.proveInclusion(0n))).code).toBe('OVERLOADED');
     expect(await witnessed.entries(0n, 1n)).toEqual([]);
+    expect(witnessed.entriesAlone.head().treeSize).toBe(0n);
     await close();
   });
   test('fail open: it is published without them and says so; with them again, with their cosignatures', async () => {

@@ -25,7 +25,7 @@ import { MAX_WAITING_PUBLICATIONS } from '../core/limits.ts';
 import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { verifyCosignatures } from '../core/merkle/cosignature.ts';
 import { type NoteSignature, serializeSignatureLines } from '../core/merkle/note.ts';
-import { verifyInclusion } from '../core/merkle/tree.ts';
+import { EMPTY_ROOT, verifyInclusion } from '../core/merkle/tree.ts';
 import { forked } from './faults.ts';
 import type { Appended, Log } from './log.ts';
 import type { LogReader } from './log-reader.ts';
@@ -75,6 +75,8 @@ export interface WitnessedLogOptions {
 export interface WitnessedLog extends Log {
   /** Entries that are durable and not yet published. */
   lag(): bigint;
+  /** The same log for who reads entries and needs no checkpoint: before the first publication it is empty. */
+  readonly entriesAlone: LogReader;
 }
 
 type LogHead = ReturnType<LogReader['head']>;
@@ -261,18 +263,10 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
   }
 
   const size = (): bigint => published?.treeSize ?? 0n;
-  schedule();
-  return {
-    origin: log.origin,
+  const reader: LogReader = {
     head: () => {
       const { treeSize, rootHash, checkpoint } = head();
       return { treeSize, rootHash, checkpoint };
-    },
-    lag: () => log.head().treeSize - size(),
-    append,
-    requireRoom() {
-      requireUnpublishedRoom();
-      log.requireRoom();
     },
     entry: async (index) => (index < size() ? log.entry(index) : undefined),
     async entries(start, end) {
@@ -294,6 +288,21 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
     rootAt: log.rootAt,
     tile: async (level, index, width) =>
       width <= tileWidth(size(), level, index) ? log.tile(level, index, width) : undefined,
+  };
+  schedule();
+  return {
+    ...reader,
+    origin: log.origin,
+    append,
+    requireRoom() {
+      requireUnpublishedRoom();
+      log.requireRoom();
+    },
+    lag: () => log.head().treeSize - size(),
+    entriesAlone: {
+      ...reader,
+      head: () => (published === undefined ? { treeSize: 0n, rootHash: EMPTY_ROOT, checkpoint: '' } : reader.head()),
+    },
     async close() {
       closing = true;
       wake();
