@@ -62,6 +62,8 @@ export interface Limits {
   readonly clientHeader: string | undefined;
   /** Certificates of one identity: issuer and subject alternative name. */
   readonly certificates: Rate;
+  /** New entries of one key in the logs. */
+  readonly entries: Rate;
 }
 
 /**
@@ -72,6 +74,7 @@ export const DEFAULT_LIMITS: Limits = {
   client: { perMinute: 6_000, burst: 1_000 },
   clientHeader: undefined,
   certificates: { perMinute: 120, burst: 600 },
+  entries: { perMinute: 600, burst: 3_000 },
 };
 
 export interface StackDependencies {
@@ -146,6 +149,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       ],
       ctRoots: caChain?.slice(-1) ?? [],
       publicUrl,
+      entryRate: limits.entries,
       history: instance.shards,
       // A shard's key is one of the files that an instance must not lose, so what is made here is new.
       shardKey: (name, number) => keys.loadOrCreate(shardKeyName(name, number), name === 'v1' ? 'p256' : 'ed25519'),

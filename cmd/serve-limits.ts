@@ -3,7 +3,7 @@ import type { Rate } from '../core/http/rate-limit.ts';
 import { MAX_RATE } from '../core/limits.ts';
 import { DEFAULT_LIMITS, type Limits } from '../server.ts';
 
-const RATES = ['client', 'certificates'] as const;
+const RATES = ['client', 'certificates', 'entries'] as const;
 
 /** `limits` of the configuration file: what it does not say is as by default. Adds a line to `problems` for each error. */
 export function parseLimits(json: Json, path: string, problems: string[]): Partial<Limits> {

@@ -4,7 +4,7 @@ import { type Json, parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError } from '../core/errors.ts';
-import { jsonResponse } from '../core/http/front-end.ts';
+import { jsonResponse, type Peer } from '../core/http/front-end.ts';
 import {
   MAX_INDEX_RESULTS,
   MAX_LOG_REQUEST_BYTES,
@@ -16,6 +16,7 @@ import { leafHash } from '../core/merkle/tree.ts';
 import type { BodyReader } from './body-reader.ts';
 import { parseEntryExtra, serializeEntryExtra } from './entry-extra.ts';
 import { parseEntryId, serializeEntryId } from './entry-id.ts';
+import type { EntryRate } from './entry-rate.ts';
 import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
@@ -35,6 +36,7 @@ export interface V1Shard {
 export interface RekorV1Options {
   readonly shards: Shards<V1Shard>;
   readonly bodies: BodyReader;
+  readonly entryRate: EntryRate;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -42,11 +44,13 @@ export interface RekorV1Options {
  * Rekor v1's HTTP interface under `/api/v1/log` and `/api/v1/index`. A log index outside of a proof counts over all shards.
  * Only what the active shard holds is a duplicate. Answers undefined for other paths.
  */
-export function createRekorV1({ shards, bodies, onFault }: RekorV1Options) {
+export function createRekorV1({ shards, bodies, entryRate, onFault }: RekorV1Options) {
   /** POST /api/v1/log/entries */
-  async function createEntry(request: Request): Promise<Response> {
+  async function createEntry(request: Request, peer: Peer): Promise<Response> {
+    shards.requireRoom();
     const proposal = await bodies.read('proposal', await requireBody(request, MAX_LOG_REQUEST_BYTES));
     const { body } = proposal;
+    entryRate(peer, body);
     const appended = await shards.append({ body, extra: serializeEntryExtra(proposal) });
     const { shard } = appended;
     const id = serializeEntryId(shard.treeId, appended.leafHash);
@@ -206,7 +210,12 @@ export function createRekorV1({ shards, bodies, onFault }: RekorV1Options) {
   }
 
   const routes: Route[] = [
-    { method: 'POST', name: '/api/v1/log/entries', path: /^\/api\/v1\/log\/entries$/, answer: createEntry },
+    {
+      method: 'POST',
+      name: '/api/v1/log/entries',
+      path: /^\/api\/v1\/log\/entries$/,
+      answer: (request, _url, _groups, peer) => createEntry(request, peer),
+    },
     {
       method: 'GET',
       name: '/api/v1/log/entries',

@@ -4,10 +4,11 @@ import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { jsonResponse, type Peer } from '../core/http/front-end.ts';
 import { MAX_LOG_REQUEST_BYTES } from '../core/limits.ts';
 import type { BodyReader } from './body-reader.ts';
+import type { EntryRate } from './entry-rate.ts';
 import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
 import type { SearchableLog } from './search/search.ts';
-import { frozen, type Shard, type Shards } from './shards.ts';
+import type { Shard, Shards } from './shards.ts';
 import { tileRoutes } from './tile-routes.ts';
 
 /** What opening a shard of a Rekor v2 log gives. */
@@ -22,6 +23,7 @@ export interface V2Shard {
 export interface RekorV2Options {
   readonly shards: Shards<V2Shard>;
   readonly bodies: BodyReader;
+  readonly entryRate: EntryRate;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -31,7 +33,7 @@ export interface RekorV2Options {
  * one answers a submission with 405. A duplicate is answered as the first was, with its entry; what lies in a frozen shard
  * is none. Answers undefined for other paths.
  */
-export function createRekorV2({ shards, bodies, onFault }: RekorV2Options) {
+export function createRekorV2({ shards, bodies, entryRate, onFault }: RekorV2Options) {
   // Routes are the same for every shard, so one that comes later needs no more than its reader.
   const fronts = new Map<number, Front>();
 
@@ -45,15 +47,21 @@ export function createRekorV2({ shards, bodies, onFault }: RekorV2Options) {
   }
 
   function routesOf(shard: Shard<V2Shard>): Route[] {
-    async function createEntry(request: Request): Promise<Response> {
+    async function createEntry(request: Request, peer: Peer): Promise<Response> {
       // Before its body is looked at: a client of an older signing config need not send a valid one to learn of it.
-      if (shards.isFrozen(shard)) throw frozen();
+      shards.requireRoom(shard);
       const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
+      entryRate(peer, body);
       const appended = await shards.appendTo(shard, extra ? { body, extra } : { body });
       return jsonResponse(201, transparencyLogEntry(appended, shard.logId));
     }
     return [
-      { method: 'POST', name: '/api/v2/log/entries', path: /^\/api\/v2\/log\/entries$/, answer: createEntry },
+      {
+        method: 'POST',
+        name: '/api/v2/log/entries',
+        path: /^\/api\/v2\/log\/entries$/,
+        answer: (request, _url, _groups, peer) => createEntry(request, peer),
+      },
       ...tileRoutes(shard.log),
     ];
   }

@@ -63,6 +63,8 @@ export interface Shards<P extends Parts> {
   all(): readonly Shard<P>[];
   active(): Shard<P>;
   isFrozen(shard: Shard<P>): boolean;
+  /** Asked before an entry is verified (Log.requireRoom): a Refusal if the shard, the active one by default, is frozen. */
+  requireRoom(shard?: Shard<P>): void;
   /** Appends to the active shard. Errors: those of a log; a Refusal if all shards are frozen. */
   append(submission: Submission): Promise<Appended & { readonly shard: Shard<P> }>;
   /** Appends to this shard; a Refusal if it is frozen. */
@@ -78,7 +80,7 @@ export interface Shards<P extends Parts> {
 }
 
 /** What a frozen shard answers a submission with, in the words that clients know. */
-export const frozen = (): Refusal =>
+const frozen = (): Refusal =>
   new Refusal(405, 'This log has been frozen, please switch to the latest log.', { Allow: 'GET' });
 
 /** Name of a shard's tree in the store: v1, v1s2, v1s3 ... */
@@ -210,6 +212,10 @@ export async function openShards<P extends Parts>(options: {
     all: () => list,
     active,
     isFrozen,
+    requireRoom(shard = active()) {
+      if (isFrozen(shard)) throw frozen();
+      (writers.get(shard.number) as Log).requireRoom();
+    },
     append: (submission) => appendTo(active, submission),
     appendTo: (shard, submission) => appendTo(() => shard, submission),
     locate,

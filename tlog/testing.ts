@@ -59,6 +59,7 @@ export async function openTestLog(
     clock: options.clock ?? (() => NOW),
     random: (bytes) => new Uint8Array(bytes).fill(0x5a + drawn++),
     metrics: createMetrics(),
+    entryRate: { perMinute: 60, burst: 2 },
     history: options.history ?? NO_HISTORY,
     shardKey: testShardKey,
     onFault: (error) => faults.push(error),

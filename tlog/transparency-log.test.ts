@@ -23,6 +23,7 @@ const start = async (established: readonly ('v1' | 'v2' | 'ct')[], keys: Partial
     clock: () => NOW,
     random: (bytes) => new Uint8Array(bytes).fill(0x5a),
     metrics: createMetrics(),
+    entryRate: { perMinute: 60, burst: 2 },
     history: NO_HISTORY,
     shardKey: testShardKey,
     onFault: () => {},

@@ -11,6 +11,7 @@ import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/c
 import { InputError, StorageError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import type { Peer } from '../core/http/front-end.ts';
+import type { Rate } from '../core/http/rate-limit.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
@@ -21,6 +22,7 @@ import { createCtFrontEnd } from './ct.ts';
 import { createCtLog } from './ct-log.ts';
 import type { SegmentFiles } from './duplicate-index.ts';
 import { serializeEntryId } from './entry-id.ts';
+import { createEntryRate } from './entry-rate.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
@@ -60,6 +62,8 @@ export interface TransparencyLogOptions {
   readonly clock: () => Date;
   readonly random: (bytes: number) => Uint8Array;
   readonly metrics: Metrics;
+  /** Entries of one key, of clients that are limited. */
+  readonly entryRate: Rate;
   readonly history: Readonly<Record<RotatedLog, ShardHistory>>;
   /** The key of a shard from the second on; made if it is not `established`. Of the same kind as the first one's. */
   readonly shardKey: (log: RotatedLog, number: number, established: boolean) => PrivateKey;
@@ -171,6 +175,7 @@ export async function openTransparencyLog(
       : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
   const host = hostOf(publicUrl);
   const bodies = createBodyReader(createAsyncVerifier());
+  const entryRate = createEntryRate(options.entryRate, clock);
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
   const open = async (
@@ -221,7 +226,7 @@ export async function openTransparencyLog(
           return { log, key, treeId, search };
         },
       });
-      fronts.push(createRekorV1({ shards: v1, bodies, onFault }));
+      fronts.push(createRekorV1({ shards: v1, bodies, entryRate, onFault }));
     }
     if (keys.v2) {
       v2 = await openShards({
@@ -240,7 +245,7 @@ export async function openTransparencyLog(
           return { log: witnessed ?? durable, key, logId: logKeyHash(name, key.publicKey), search };
         },
       });
-      fronts.push(createRekorV2({ shards: v2, bodies, onFault }));
+      fronts.push(createRekorV2({ shards: v2, bodies, entryRate, onFault }));
     }
     if (keys.ct) {
       const key = keys.ct;
