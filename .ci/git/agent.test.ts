@@ -230,7 +230,8 @@ Bun.listen({ unix: from, socket: {
   open(client) {
     client.data = Bun.connect({ unix: to, socket: {
       data: (_, chunk) => void client.write(chunk),
-      close: () => void client.end(),
+      // Not the other half: to close while something is unread would lose the answer.
+      close: () => void client.shutdown(),
     }});
   },
   async data(client, chunk) { (await client.data).write(chunk.slice()); },
