@@ -46,7 +46,7 @@ export function selectObjects(revisions: readonly string[]): Selection {
     const ref = fullName(end);
     if (ref !== undefined) refs.add(ref);
     bases.add(dots === '..' ? base : git(['merge-base', base, resolve(`${end}^{commit}`)]).trim());
-    for (const id of lines(git(['rev-list', '--end-of-options', revision])))
+    for (const id of lines(git(['rev-list', '--end-of-options', revision, '--'])))
       if (!wanted.has(id)) wanted.set(id, { id, ref: undefined });
   }
   return { wanted: [...wanted.values()], bases: onlyRanges ? [...bases] : undefined, refs: [...refs] };
@@ -76,7 +76,7 @@ function fullName(name: string): string | undefined {
 
 /** The commits that are in `id` and in none of the refs that the repository has, or not in `old`. */
 export function newCommits(id: string, old: string | undefined): string[] {
-  return lines(git(old === undefined ? ['rev-list', id, '--not', '--all'] : ['rev-list', id, `^${old}`]));
+  return lines(git(['rev-list', id, ...(old === undefined ? ['--not', '--all'] : [`^${old}`]), '--']));
 }
 
 export const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -191,23 +191,4 @@ class ByteReader {
     this.#at += count;
     return taken;
   }
-}
-
-/**
- * The paths that each commit changes against its first parent; of a merge those alone that are as in none of its parents. In the
- * given order. INPUT_UNREADABLE
- */
-export function changedPaths(ids: readonly string[]): Map<string, string[]> {
-  const paths = new Map<string, string[]>(ids.map((id) => [id, []]));
-  if (ids.length === 0) return paths;
-  const args = ['diff-tree', '--stdin', '-r', '--root', '-c', '--name-only', '-z', '--no-renames', '--no-ext-diff'];
-  const text = git(args, Buffer.from(`${ids.join('\n')}\n`));
-  let current: string[] | undefined;
-  for (const part of text.split('\0')) {
-    // An ID stands alone in front of its paths; a file of such a name would be taken for one that was not asked for.
-    const isNext = paths.has(part) && current !== paths.get(part);
-    if (isNext) current = paths.get(part);
-    else if (part !== '') current?.push(part);
-  }
-  return paths;
 }

@@ -6,6 +6,7 @@ import { parseCertificate } from '../core/x509/certificate.ts';
 import { signatureKind } from '../gitsign/object.ts';
 import { type ArmorLabel, isOurArmor, serializeArmor } from '../gitsign/signature.ts';
 import { BEGIN_SIGNING, NEW_SIGNATURE, signatureCreated, verdictLines } from '../gitsign/status.ts';
+import { hasBrowser } from './browser.ts';
 import { type Cli, writeAll } from './cli.ts';
 import type { GitSettings } from './git-settings.ts';
 import { type GpgCall, isForeignKey, parseGpgCall } from './gpg-call.ts';
@@ -101,8 +102,9 @@ const statusWriter =
 // git gives its programs pipes for standard input, output and error. Whoever is at the terminal is asked there.
 function withTerminal(cli: Cli): Cli {
   const terminal = openTerminal();
-  if (terminal === undefined) return cli;
-  closeSync(terminal);
+  if (terminal !== undefined) closeSync(terminal);
+  // An editor commits without a terminal; its desktop has a browser all the same.
+  if (terminal === undefined && !hasBrowser(cli)) return cli;
   const say = (text: string): void => {
     if (!sayOnTerminal(text)) cli.say(text);
   };

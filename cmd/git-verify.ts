@@ -10,7 +10,6 @@ import type { VerifiedGitSignature } from '../gitsign/verify.ts';
 import { type Cli, emit, outputOption, resultText } from './cli.ts';
 import { AlreadyReported, EXIT_REJECTED, errorJson, exitCodeOf } from './exit.ts';
 import {
-  changedPaths,
   newCommits,
   readObjects,
   repositoryFormat,
@@ -18,6 +17,7 @@ import {
   selectObjects,
   type Wanted,
 } from './git-objects.ts';
+import { changedPaths } from './git-paths.ts';
 import { parseGitPolicyText, policyOfIdentities, readGitPolicy, userGitPolicy } from './git-policy.ts';
 import { git, tryGit } from './git-process.ts';
 import { readGitSettings } from './git-settings.ts';

@@ -4,12 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { serializeTrustedRoot } from '../core/trust/trusted-root.ts';
 import { joinObject } from '../gitsign/object.ts';
 import { hasPaths, hasRefs } from '../gitsign/policy.ts';
 import { gitStack } from '../gitsign/testing.ts';
+import { changedPaths } from './git-paths.ts';
 import { parseGitPolicyText } from './git-policy.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'hallmark-cmd-git-'));
@@ -231,6 +232,82 @@ describe('git verify', () => {
     writeFileSync(path(signed), good);
     expect(damaged.code).toBe(3);
     expect(hallmark(['git', 'verify', signed, '--any-signer']).code).toBe(0);
+  });
+});
+
+describe('the paths that a commit answers for', () => {
+  // Each step writes files and commits them; all unsigned, as only paths are asked for.
+  const work = join(home, 'paths');
+  const at = (...args: string[]): string =>
+    run(['git', '-C', work, '-c', 'user.name=A', '-c', 'user.email=a@b.example', ...args]).stdout.trim();
+  const commit = (files: Record<string, string>): string => {
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(work, name)), { recursive: true });
+      writeFileSync(join(work, name), text);
+    }
+    at('add', '-A');
+    at('commit', '-q', '--allow-empty', '-m', 'x');
+    return at('rev-parse', 'HEAD');
+  };
+  const pathsOf = (...ids: string[]): Map<string, readonly string[]> => {
+    const before = process.cwd();
+    process.chdir(work);
+    try {
+      return changedPaths(ids);
+    } finally {
+      process.chdir(before);
+    }
+  };
+  // A commit of a tree with these files, beside the working tree.
+  const mergeOf = (files: Record<string, string>, ...parents: string[]): string => {
+    const index = { env: { GIT_INDEX_FILE: join(home, 'index') } };
+    const beside = (...args: string[]): string =>
+      run(['git', '-C', work, '-c', 'user.name=A', '-c', 'user.email=a@b.example', ...args], index).stdout.trim();
+    beside('read-tree', '--empty');
+    for (const [name, text] of Object.entries(files)) {
+      const blob = run(['git', '-C', work, 'hash-object', '-w', '--stdin'], { input: text }).stdout.trim();
+      beside('update-index', '--add', '--cacheinfo', `100644,${blob},${name}`);
+    }
+    return beside('commit-tree', beside('write-tree'), ...parents.flatMap((parent) => ['-p', parent]), '-m', 'merge');
+  };
+  let base = '';
+  let ours = '';
+  let theirs = '';
+  beforeAll(() => {
+    mkdirSync(work);
+    at('init', '-q', '-b', 'main', '.');
+    base = commit({ a: '0', b: '0', c: '0' });
+    ours = commit({ a: '1' });
+    at('checkout', '-q', '-b', 'side', base);
+    theirs = commit({ b: '1' });
+  });
+
+  test('all that it changes, the first one too; a file named as another commit hides nothing', () => {
+    const named = commit({ [base]: 'x', z: 'y' });
+    expect(Object.fromEntries(pathsOf(named, ours, base))).toEqual({
+      [named]: [base, 'z'],
+      [ours]: ['a'],
+      [base]: ['a', 'b', 'c'],
+    });
+    expect(pathsOf().size).toBe(0);
+  });
+  test('of a merge nothing that its sides did', () => {
+    expect(pathsOf(mergeOf({ a: '1', b: '1', c: '0' }, ours, theirs)).size).toBe(1);
+    const clean = mergeOf({ a: '1', b: '1', c: '0' }, ours, theirs);
+    expect(pathsOf(clean).get(clean)).toEqual([]);
+  });
+  test('of a merge what it makes up', () => {
+    const evil = mergeOf({ a: '1', b: '1', c: '2' }, ours, theirs);
+    expect(pathsOf(evil).get(evil)).toEqual(['c']);
+  });
+  test('of a merge what it drops of one side', () => {
+    const dropped = mergeOf({ a: '0', b: '1', c: '0' }, ours, theirs);
+    expect(pathsOf(dropped).get(dropped)).toEqual(['a']);
+  });
+  test('of a merge of histories without an ancestor all in which it differs from a side', () => {
+    const other = mergeOf({ d: '1' });
+    const joined = mergeOf({ a: '1', b: '0', c: '0' }, ours, other);
+    expect(pathsOf(joined).get(joined)).toEqual(['d']);
   });
 });
 

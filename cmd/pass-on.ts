@@ -30,7 +30,7 @@ export function passOn(
   }
   if (isSelf(path)) throw new UsageError(`${path} is Hallmark, not ${program}`);
   const { exitCode, signalCode } = Bun.spawnSync([path, ...argv], {
-    // Every descriptor that gpg may be told to write its status to.
+    // git has gpg write its status to one of these.
     stdio: ['inherit', 'inherit', 'inherit'],
     env: environmentWith('HALLMARK_PASSED_ON', '1'),
   });

@@ -51,6 +51,14 @@ import {
   serializeAnswer,
   serializeRequest,
 } from '../../gitsign/agent-protocol.ts';
+import { parseEmbeddedEntry, serializeEmbeddedEntry } from '../../gitsign/log-entry.ts';
+import { parseSignedObject } from '../../gitsign/object.ts';
+import { loggedObjectIds } from '../../gitsign/object-id.ts';
+import { makerOf } from '../../gitsign/person.ts';
+import { parseGitPolicy } from '../../gitsign/policy.ts';
+import { isOurArmor, parseArmor, parseCmsSignature } from '../../gitsign/signature.ts';
+import { objectStatement } from '../../gitsign/statement.ts';
+import { verifyGitSignature } from '../../gitsign/verify.ts';
 import { attempt, requireSame } from './properties.ts';
 import * as seeds from './seeds.ts';
 
@@ -304,5 +312,38 @@ export const PARSERS: Readonly<Record<string, Parser>> = {
     shape: 'text',
     seeds: seeds.gitPayloads,
     parse: (input) => requireGitPayload(input),
+  },
+  'git-object': {
+    shape: 'text',
+    seeds: seeds.gitObjects,
+    parse(body) {
+      for (const kind of ['commit', 'tag'] as const) {
+        const object = attempt(() => parseSignedObject(kind, body, 'sha1'));
+        if (object?.signature === undefined) continue;
+        attempt(() => makerOf(object.payload));
+        attempt(() => loggedObjectIds(object.payload, object.signature as Uint8Array));
+        attempt(() => objectStatement(object, { id: '', format: 'sha1', url: undefined, signerInfo: [] }));
+        isOurArmor(object.signature);
+        attempt(() => parseArmor(object.signature as Uint8Array));
+      }
+      parseSignedObject('commit', body, 'sha1');
+    },
+  },
+  'git-signature': {
+    shape: 'der',
+    seeds: seeds.gitSignatures,
+    parse(der) {
+      const signature = parseCmsSignature(der);
+      const options = { trustedRootFor: root, now: AT };
+      attempt(() => verifyGitSignature(new Uint8Array(), new Uint8Array(), signature, options));
+      if (signature.entry === undefined) return;
+      const again = parseEmbeddedEntry(serializeEmbeddedEntry(signature.entry));
+      requireSame('the entry', again, signature.entry);
+    },
+  },
+  'git-policy': {
+    shape: 'json',
+    seeds: seeds.gitPolicies,
+    parse: (input) => void parseGitPolicy(parseJson(input)),
   },
 };

@@ -201,3 +201,28 @@ export function gitPayloads(): Uint8Array[] {
     `certificate version 0.1\npusher A <a@example.com> 1700000000 +0100\nnonce n\n\n${id} ${id} refs/heads/main\n`,
   ].map(utf8);
 }
+
+/** Signed objects of gitsign's own history, bodies as git stores them. */
+export function gitObjects(): Uint8Array[] {
+  const objects = [...filesBelow(sharedPath('corpus/git/commit')), ...filesBelow(sharedPath('corpus/git/tag'))];
+  return [
+    ...unique(objects.map((path) => new Uint8Array(readFileSync(path)))).slice(0, MAX_SEEDS / 2),
+    ...gitPayloads(),
+  ];
+}
+
+/** Their signatures, those with an entry in them first. */
+export const gitSignatures = (): Uint8Array[] =>
+  cmsMessages().filter((der) => Buffer.from(der).includes('hashedrekord'));
+
+export function gitPolicies(): Uint8Array[] {
+  const identities = [{ issuer: 'https://i.example', subjectAlternativeName: { glob: '**@example.com' } }];
+  return [
+    { version: 1, rules: [{ name: 'all', identities }] },
+    {
+      version: 1,
+      rules: [{ name: 'a', identities, branches: ['main', 'release/*'], paths: ['x/**'], committer: 'anybody' }],
+    },
+    { version: 1, rules: [{ name: 'b', identities: [{ from: 'github:o/r' }], tags: ['v*'] }] },
+  ].map((policy) => utf8(JSON.stringify(policy)));
+}
