@@ -203,7 +203,9 @@ async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flag
       });
     }
     const ids = newCommits(after, old);
-    const tip = ids.includes(after) ? [] : git(['cat-file', '-t', after]).trim() === 'tag' ? [after] : [];
+    // What a tag names is looked at even if the commits are there already.
+    const isTag = ref.startsWith('refs/tags/') || git(['cat-file', '-t', after]).trim() === 'tag';
+    const tip = isTag && !ids.includes(after) ? [after] : [];
     const wanted = [...tip, ...ids].map((id) => ({ id, ref: id === after ? ref : undefined }));
     return [{ wanted, policy: policy === 'anybody' ? undefined : policy, ref }];
   });
@@ -216,7 +218,8 @@ async function verifyBatch(
   format: ObjectFormat,
   flags: Flags,
 ): Promise<Outcome[]> {
-  if (policy !== undefined && hasRefs(policy) && ref === undefined) {
+  const isPlaced = ref !== undefined || wanted.every((each) => each.ref !== undefined);
+  if (policy !== undefined && hasRefs(policy) && !isPlaced) {
     throw new UsageError('the policy has rules for branches or tags, and none is named', {
       hint: '--ref refs/heads/main',
     });
@@ -270,14 +273,12 @@ async function verifyObject(
   const look = flags.online ? () => lookUp(cli, trust, context) : undefined;
   const verified = await verifyMaybeOnline(context, trust, cli.now(), look);
   if (kind === 'tag') requireTagName(payload, place.named);
-  if (place.policy === undefined) return { status: 'verified', verified };
-  const maker = makerOf(payload);
   const paths = kind === 'commit' ? place.paths : undefined;
-  return {
-    status: 'verified',
-    verified,
-    rules: requireGitPolicy(verified, place.policy, { ref: place.ref, paths, maker }),
-  };
+  const rules =
+    place.policy && requireGitPolicy(verified, place.policy, { ref: place.ref, paths, maker: makerOf(payload) });
+  // A tag without an object of its own: the commit is signed, that it has this name is not.
+  if (kind === 'commit' && place.named?.startsWith('refs/tags/')) return { status: 'unsigned' };
+  return { status: 'verified', verified, ...(rules !== undefined && { rules }) };
 }
 
 // A tag object says its own name: under another one it would pass for a release that it is not.

@@ -221,6 +221,8 @@ describe('git verify', () => {
     expect(hook(`${signed} ${'0'.repeat(40)} refs/heads/x\n`)).toBe(0);
     expect(hook(`${'0'.repeat(40)} ${signed} refs/heads/x\n`)).toBe(0);
     expect(hook(`${signed} ${unsigned} refs/heads/x\n`)).toBe(10);
+    // Its commit is signed and there already; that it has this name is not.
+    expect(hook(`${'0'.repeat(40)} ${signed} refs/tags/x\n`)).toBe(10);
     expect(hook('x y z\n')).toBe(2);
   });
   test('an object that is not what its ID says', () => {
