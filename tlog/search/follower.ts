@@ -42,6 +42,8 @@ export interface Follower {
 const GATHER_MS = 100;
 /** Entries that are taken in at once: 10 ms of the thread's time, in which it answers no search. */
 const BATCH = 128;
+/** Rest between two such batches of a gap while entries are logged, so that making an index again takes little from them. */
+const GAP_REST_MS = 50;
 /** Pause after something failed, so that a full disk or a broken log is not asked in a loop. */
 const PAUSE_MS = 2_000;
 
@@ -78,6 +80,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
 
   async function follow(): Promise<void> {
     let state: SearchState | undefined;
+    let lastSize = 0;
     while (!closed) {
       try {
         // What the thread held is gone with it.
@@ -93,8 +96,12 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
         failed = true;
       }
       for (const waiter of waiters) if (indexed >= waiter.size) waiter.resolve(true);
+      const grew = size() > lastSize;
+      lastSize = size();
       if (failed) await pause(PAUSE_MS);
-      else if (!state?.wanted && waiters.size === 0) await pause(GATHER_MS);
+      else if (waiters.size > 0) continue;
+      else if (!state?.wanted) await pause(GATHER_MS);
+      else if (state.wanted.isGap && grew) await pause(GAP_REST_MS);
     }
   }
 

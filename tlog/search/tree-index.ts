@@ -39,6 +39,8 @@ const LEVELS = 3;
 export interface Wanted {
   readonly start: number;
   readonly end: number;
+  /** They are no news, but missing among what is older. */
+  readonly isGap: boolean;
 }
 
 export interface Found {
@@ -121,7 +123,7 @@ export class TreeIndex {
     for (const builder of [this.#tail, this.#gap]) {
       if (!builder) continue;
       const end = Math.min(builder.end + max, builder.start + this.#slot, size);
-      if (builder.end < end) return { start: builder.end, end };
+      if (builder.end < end) return { start: builder.end, end, isGap: builder === this.#gap };
     }
     return undefined;
   }
