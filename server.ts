@@ -157,6 +157,7 @@ export async function createStack(config: StackConfig, dependencies: StackDepend
       random,
       metrics,
       onFault: (error) => log('error', 'transparency log failed', { error: causes(error) }),
+      onIndexFault: (error) => log('info', 'an index of the log is made again', { why: causes(error) }),
       witnessing: hasLog ? openWitnessing(config, fetch, log) : undefined,
     });
     opened.push(tlog.close);

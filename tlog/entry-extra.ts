@@ -5,19 +5,20 @@ import { MAX_ENTRY_SEARCH_KEYS } from '../core/limits.ts';
 const KEY_BYTES = 32;
 const COUNT_BYTES = 2;
 
-/** What a log keeps beside an entry of Rekor v1. It is not in the tree. */
+/** What a log of Rekor keeps beside an entry. It is not in the tree. */
 export interface EntryExtra {
-  /** Under these the entry is found; the statement that some come from is not in the body. */
+  /** Of those under which the entry is found the ones that its body does not tell: its statement is not in it. */
   readonly searchKeys: readonly Uint8Array[];
   /** The payload of an in-toto envelope, as it is handed out with the entry. */
   readonly attestation: Uint8Array | undefined;
 }
 
-/** The number of keys in two bytes, the keys, and the rest is the attestation. */
-export function serializeEntryExtra({ searchKeys, attestation = new Uint8Array() }: EntryExtra): Uint8Array {
+/** The number of keys in two bytes, the keys, and the rest is the attestation; undefined if there is nothing to keep. */
+export function serializeEntryExtra({ searchKeys, attestation }: EntryExtra): Uint8Array | undefined {
+  if (searchKeys.length === 0 && attestation === undefined) return undefined;
   // More keys than that are a statement's own, thousands of subjects: the first ones will do to find it.
   const kept = searchKeys.slice(0, MAX_ENTRY_SEARCH_KEYS);
-  return concat(Uint8Array.of(kept.length >> 8, kept.length & 0xff), ...kept, attestation);
+  return concat(Uint8Array.of(kept.length >> 8, kept.length & 0xff), ...kept, attestation ?? new Uint8Array());
 }
 
 /** The inverse, of what a store of this log gave back. An empty attestation is none. */

@@ -51,7 +51,7 @@ export interface Submission {
   readonly body: Uint8Array;
   /** IDENTITY_BYTES that are equal for two submissions that shall be one entry: given if the log's identity is `submitted`. */
   readonly identity?: Uint8Array;
-  readonly extra?: Uint8Array;
+  readonly extra?: Uint8Array | undefined;
 }
 
 /** A durable entry with the proof that the log of this checkpoint holds it. */

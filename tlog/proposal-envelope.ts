@@ -1,5 +1,5 @@
 import { serializeDsseV001, serializeEntryBody } from '../core/bundle/entry.ts';
-import { parseBase64, parseHex, parseUtf8, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
+import { parseBase64, parseHex, parseUtf8, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
@@ -9,9 +9,8 @@ import { InputError } from '../core/errors.ts';
 import { MAX_ATTESTATION_BYTES, MAX_LOG_REQUEST_MEMBERS, MAX_LOGGED_SIGNATURES } from '../core/limits.ts';
 import { createMessageVerifier, requireEnvelopeSignatures } from './envelope-signatures.ts';
 import type { Proposal } from './proposal-v1.ts';
-import { digestSearchKey, verifierDigestSearchKey, verifierSearchKeys } from './search-keys.ts';
 import { statementSearchKeys } from './statement-keys.ts';
-import { parseVerifierPem, type VerifierKey } from './verifier-key.ts';
+import { parseVerifierPem } from './verifier-key.ts';
 
 // What is costly without a signature to wait for comes before the first wait: the caller spreads that over the event loop.
 
@@ -26,7 +25,7 @@ export async function requireDsse(spec: Fields, asyncVerifier: AsyncVerifier): P
   });
   const envelopeDigest = sha256(serializeUtf8(text));
   const payloadDigest = sha256(envelope.payload);
-  const searchKeys = envelopeSearchKeys(envelope, verifiers, [payloadDigest, envelopeDigest]);
+  const searchKeys = statementSearchKeys(envelope);
   const signatures = await requireEnvelopeSignatures(envelope, verifiers, asyncVerifier);
   return {
     body: serializeDsseV001({
@@ -47,7 +46,7 @@ export async function requireIntotoV001(spec: Fields, asyncVerifier: AsyncVerifi
   const verifier = parseVerifierPem(spec.bytes('publicKey'));
   const envelopeDigest = sha256(serializeUtf8(text));
   const payloadDigest = sha256(envelope.payload);
-  const searchKeys = envelopeSearchKeys(envelope, [verifier], [envelopeDigest, payloadDigest]);
+  const searchKeys = statementSearchKeys(envelope);
   const isSignature = createMessageVerifier(preAuthEncoding(envelope.payloadType, envelope.payload), asyncVerifier);
   let isSigned = false;
   for (const { sig } of envelope.signatures) isSigned ||= await isSignature(verifier, sig);
@@ -89,8 +88,7 @@ export async function requireIntotoV002(spec: Fields, asyncVerifier: AsyncVerifi
   const envelope = { payloadType, payload, signatures: [] };
   const envelopeDigest = requireClientHash(content.object('hash'));
   const payloadDigest = sha256(payload);
-  const verifiers = items.map(({ verifier }) => verifier);
-  const searchKeys = envelopeSearchKeys(envelope, verifiers, [payloadDigest]);
+  const searchKeys = statementSearchKeys(envelope);
   const isSignature = createMessageVerifier(preAuthEncoding(payloadType, payload), asyncVerifier);
   for (const { item, verifier, signature } of items) {
     if (!(await isSignature(verifier, signature))) throw item.fail('sig', 'it does not verify with its public key');
@@ -133,17 +131,6 @@ function base64Twice(fields: Fields, key: string): Uint8Array {
   if (bytes.length === 0) throw fields.fail(key, 'empty');
   return bytes;
 }
-
-// As the reference finds envelopes: by digests, by keys, and by what the statement is about.
-const envelopeSearchKeys = (
-  envelope: Envelope,
-  verifiers: readonly VerifierKey[],
-  digests: readonly Uint8Array[],
-): Uint8Array[] => [
-  ...digests.map((digest) => digestSearchKey('sha256', serializeHex(digest))),
-  ...verifiers.flatMap((verifier) => [verifierDigestSearchKey(verifier), ...verifierSearchKeys(verifier)]),
-  ...statementSearchKeys(envelope),
-];
 
 const attestationOf = ({ payload }: Envelope): Uint8Array | undefined =>
   payload.length <= MAX_ATTESTATION_BYTES ? payload : undefined;

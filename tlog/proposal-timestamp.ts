@@ -1,16 +1,13 @@
 import { serializeEntryBody } from '../core/bundle/entry.ts';
-import { serializeHex } from '../core/bytes/bytes.ts';
 import type { Fields } from '../core/bytes/fields.ts';
 import { isSigner, requireSignedContent } from '../core/cms/verify.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
-import { sha256 } from '../core/crypto/hash.ts';
 import { VerificationError } from '../core/errors.ts';
 import { MAX_LOGGED_TIMESTAMP_BYTES } from '../core/limits.ts';
 import { parseTimestampResponse } from '../core/timestamp/response.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
 import { OID } from '../core/x509/oids.ts';
 import type { Proposal } from './proposal-v1.ts';
-import { digestSearchKey } from './search-keys.ts';
 
 /**
  * rfc3161 0.0.1: a TimeStampResp that grants a timestamp and carries its signer's certificate, whose signature verifies. The
@@ -31,7 +28,7 @@ export async function requireRfc3161(spec: Fields, asyncVerifier: AsyncVerifier)
   }
   return {
     body: serializeEntryBody({ kind: 'rfc3161', version: '0.0.1', timestamp }),
-    searchKeys: [digestSearchKey('sha256', serializeHex(sha256(timestamp)))],
+    searchKeys: [],
     attestation: undefined,
   };
 

@@ -1,5 +1,5 @@
 import { serializeEntryBody, serializeHashedRekordV001 } from '../core/bundle/entry.ts';
-import { equal, parseHex, serializeHex } from '../core/bytes/bytes.ts';
+import { equal, parseHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
@@ -10,7 +10,6 @@ import type { EntryExtra } from './entry-extra.ts';
 import { createMessageVerifier } from './envelope-signatures.ts';
 import { requireDsse, requireIntotoV001, requireIntotoV002 } from './proposal-envelope.ts';
 import { requireRfc3161 } from './proposal-timestamp.ts';
-import { digestSearchKey, verifierSearchKeys } from './search-keys.ts';
 import { parseVerifierPem } from './verifier-key.ts';
 
 /** A proposal whose signatures were verified: the canonical body to log, and what is kept beside it. */
@@ -62,7 +61,7 @@ async function requireHashedRekord(spec: Fields, asyncVerifier: AsyncVerifier): 
   }
   return {
     body: serializeHashedRekordV001({ hash, digest, signature, publicKeyPem: verifier.pem }),
-    searchKeys: [digestSearchKey(hash, serializeHex(digest)), ...verifierSearchKeys(verifier)],
+    searchKeys: [],
     attestation: undefined,
   };
 }
@@ -96,7 +95,7 @@ async function requireRekord(spec: Fields, asyncVerifier: AsyncVerifier): Promis
       signature,
       publicKeyPem: verifier.pem,
     }),
-    searchKeys: [digestSearchKey('sha256', serializeHex(digest)), ...verifierSearchKeys(verifier)],
+    searchKeys: [],
     attestation: undefined,
   };
 }

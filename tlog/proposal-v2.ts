@@ -44,7 +44,7 @@ export async function requireProposalV2(json: Json, verifier: AsyncVerifier): Pr
   const { searchKeys } = signed;
   return {
     body,
-    extra: searchKeys.length > 0 ? serializeEntryExtra({ searchKeys, attestation: undefined }) : undefined,
+    extra: serializeEntryExtra({ searchKeys, attestation: undefined }),
   };
 }
 

@@ -52,7 +52,7 @@ export function createRekorV2({ shards, bodies, entryRate, onFault }: RekorV2Opt
       shards.requireRoom(shard);
       const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
       entryRate(peer, body);
-      const appended = await shards.appendTo(shard, extra ? { body, extra } : { body });
+      const appended = await shards.appendTo(shard, { body, extra });
       return jsonResponse(201, transparencyLogEntry(appended, shard.logId));
     }
     return [

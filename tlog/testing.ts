@@ -63,6 +63,7 @@ export async function openTestLog(
     history: options.history ?? NO_HISTORY,
     shardKey: testShardKey,
     onFault: (error) => faults.push(error),
+    onIndexFault: (error) => faults.push(error),
   });
   const askAt = async (target: string, init: RequestInit = {}): Promise<Response> => {
     const request = new Request(target, init);

@@ -27,6 +27,7 @@ const start = async (established: readonly ('v1' | 'v2' | 'ct')[], keys: Partial
     history: NO_HISTORY,
     shardKey: testShardKey,
     onFault: () => {},
+    onIndexFault: () => {},
   });
   await log.close();
 };

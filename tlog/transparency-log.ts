@@ -69,6 +69,8 @@ export interface TransparencyLogOptions {
   readonly shardKey: (log: RotatedLog, number: number, established: boolean) => PrivateKey;
   /** Gets the faults that clients are told nothing about. */
   readonly onFault: (error: unknown) => void;
+  /** Gets what was wrong with an index: nothing is lost by it, and it is made again from the log. */
+  readonly onIndexFault: (error: unknown) => void;
   /** Witnesses of the v2 log; without them it publishes every head at once. v1 and CT clients know no cosignatures. */
   readonly witnessing?: Witnessing | undefined;
 }
@@ -168,11 +170,11 @@ export async function openTransparencyLog(
     await bodies.close();
     await store.close();
   };
-  const { keys, clock, random, publicUrl, onFault } = options;
+  const { keys, clock, random, publicUrl, onFault, onIndexFault } = options;
   const indexFiles: SegmentFiles | undefined =
     indexes === undefined
       ? undefined
-      : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault };
+      : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault: onIndexFault };
   const host = hostOf(publicUrl);
   const bodies = createBodyReader(createAsyncVerifier());
   const entryRate = createEntryRate(options.entryRate, clock);
@@ -189,7 +191,7 @@ export async function openTransparencyLog(
     return log;
   };
   const makeSearchable = (name: string, log: LogReader, entryId?: SearchableLog['entryId']): SearchableLog => {
-    const follower = createFollower({ log, tree: name, thread, directory: indexes, onFault });
+    const follower = createFollower({ log, tree: name, thread, directory: indexes, onFault: onIndexFault });
     const made = { name, log, follower, entryId };
     searchable.push(made);
     return made;

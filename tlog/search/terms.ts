@@ -39,8 +39,9 @@ export function entryTerms({ body, extra }: Pick<Leaf, 'body' | 'extra'>): Entry
   const keys = [...parseEntryExtra(extra).searchKeys];
   for (const { algorithm, value } of facts.digests) keys.push(termKey('digest', `${algorithm}:${value}`));
   const names = new Set<string>();
+  const isEnvelope = facts.kind === 'dsse' || facts.kind === 'intoto';
   for (const signer of facts.signers) {
-    keys.push(...signerKeys(signer));
+    keys.push(...signerKeys(signer, isEnvelope));
     for (const { value } of signer.identities.slice(0, MAX_ENTRY_NAMES)) {
       names.add(value.toLowerCase());
       keys.push(termKey('subject', value));
@@ -50,10 +51,15 @@ export function entryTerms({ body, extra }: Pick<Leaf, 'body' | 'extra'>): Entry
   return { facts, keys, names: [...names] };
 }
 
-function signerKeys(signer: EntrySigner): Uint8Array[] {
+function signerKeys(signer: EntrySigner, isEnvelope: boolean): Uint8Array[] {
   const keys = [termKey('fingerprint', signer.key)];
-  // The public key of Rekor v1's own search: which certificate or key it was, not which key is in it.
-  if (signer.pem !== undefined) keys.push(termKey('key', serializeHex(sha256(serializeUtf8(signer.pem)))));
+  if (signer.pem !== undefined) {
+    const pemHash = serializeHex(sha256(serializeUtf8(signer.pem)));
+    // The public key of Rekor v1's own search: which certificate or key it was, not which key is in it.
+    keys.push(termKey('key', pemHash));
+    // So the reference finds those of envelopes: as if they were artifacts.
+    if (isEnvelope) keys.push(termKey('digest', `sha256:${pemHash}`));
+  }
   if (signer.serial !== undefined) keys.push(termKey('serial', signer.serial));
   if (signer.issuer !== undefined) keys.push(termKey('issuer', signer.issuer));
   if (signer.commit !== undefined) keys.push(termKey('commit', signer.commit));
