@@ -51,7 +51,9 @@ export function createCertificateAuthority(options: {
     peer: Peer,
     parse: (body: Uint8Array, authorization: string | null) => CertificateRequest,
   ): Promise<string[]> {
-    const body = await readBody(request, MAX_CA_REQUEST_BYTES);
+    const body = await readBody(request, MAX_CA_REQUEST_BYTES).catch((cause: unknown) => {
+      throw new Refusal('request', cause);
+    });
     if (!body) throw new Refusal('requestTooLarge', new Error(`more than ${MAX_CA_REQUEST_BYTES} bytes`));
     let parsed: CertificateRequest;
     try {

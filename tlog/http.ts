@@ -101,9 +101,7 @@ async function answer(
 
 /** The whole body, at most `max` bytes; 413 beyond, 400 if the client broke off. */
 export async function requireBody(request: Request, max: number): Promise<Uint8Array> {
-  const body = await readBody(request, max).catch(() => {
-    throw new Refusal(400, 'the request ended early');
-  });
+  const body = await readBody(request, max);
   if (body === undefined) throw new Refusal(413, `the request is larger than ${max} bytes`);
   return body;
 }

@@ -65,14 +65,22 @@ describe('stretches', () => {
   test('what fails fails alone', async () => {
     const { now, work, stop } = loop();
     const run = createStretches(now);
+    await expect(
+      run(() => {
+        throw new Error('broken at once');
+      }),
+    ).rejects.toThrow('broken at once');
     const results = await Promise.allSettled([
       run(work(9)),
       run(async () => {
         throw new Error('broken');
       }),
+      run(() => {
+        throw new Error('broken before its promise');
+      }),
       run(work(1)),
     ]);
     stop();
-    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
   });
 });

@@ -24,9 +24,10 @@ export function createStretches(now: () => number) {
       since = now();
       setImmediate(turn);
     }
-    if (waiting.length === 0 && now() - since < STRETCH_MS) return work();
+    if (waiting.length === 0 && now() - since < STRETCH_MS) return Promise.try(work);
     const { promise, resolve } = Promise.withResolvers<T>();
-    waiting.push(() => resolve(work()));
+    // A throw in here would be nobody's, and end the process.
+    waiting.push(() => resolve(Promise.try(work)));
     return promise;
   };
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'bun:test';
 import { MAX_LARGE_BODIES_BYTES, MAX_LOG_REQUEST_BYTES } from '../limits.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import { createDispatch } from './dispatch.ts';
-import { type Handle, jsonResponse, type Peer } from './front-end.ts';
+import { type Handle, jsonResponse, type Peer, readBody } from './front-end.ts';
 
 const STRANGER: Peer = { address: '192.0.2.7', loopback: false };
 const HERE: Peer = { address: '127.0.0.1', loopback: true };
@@ -19,11 +19,13 @@ beforeEach(() => {
   deadlines = [];
 });
 
-const front: Handle = (_request, url, peer) => {
-  const known = ['/api/entry', '/hang', '/fault'].find((path) => path === url.pathname);
+const front: Handle = (request, url, peer) => {
+  const known = ['/api/entry', '/hang', '/fault', '/read'].find((path) => path === url.pathname);
   if (known === undefined) return undefined;
   peer.matched?.(known);
   if (known === '/hang') return new Promise(() => {});
+  if (known === '/read')
+    return readBody(request, 100).then((body) => jsonResponse(200, { bytes: body?.length ?? null }));
   if (known === '/fault') throw new Error('a fault of this side');
   return jsonResponse(200, { client: peer.client ?? null });
 };
@@ -151,6 +153,15 @@ describe('bodies', () => {
     expect((await slow).status).toBe(408);
     expect(deadlines).toEqual([]);
     expect(metrics.render()).toContain('hallmark_http_body_bytes 0\n');
+  });
+
+  test('one that breaks off is the fault of who sent it', async () => {
+    const body = new ReadableStream({
+      pull: (controller) => controller.error(new DOMException('The connection was closed.', 'AbortError')),
+    });
+    const answer = await open()(get('/read', { method: 'POST', body }), HERE);
+    expect([answer.status, await answer.json()]).toEqual([400, { code: 400, message: 'the request ended early' }]);
+    expect(faults).toEqual([]);
   });
 
   test('an answer ends the deadline', async () => {

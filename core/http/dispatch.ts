@@ -1,3 +1,4 @@
+import { InputError } from '../errors.ts';
 import { MAX_LOG_REQUEST_BYTES, MIN_BODY_BYTES_PER_SECOND, MIN_REQUEST_DEADLINE_MS } from '../limits.ts';
 import { type Metrics, SECONDS_BUCKETS } from '../metrics.ts';
 import { clientOf, createBodyBudget } from './admission.ts';
@@ -92,6 +93,8 @@ export function createDispatch(options: DispatchOptions): (request: Request, pee
       }
       return jsonResponse(404, { code: 404, message: 'not found' });
     } catch (error) {
+      // A body that broke off, in most cases: nobody waits for this answer.
+      if (error instanceof InputError) return jsonResponse(400, { code: 400, message: error.message });
       onFault(error);
       return jsonResponse(500, { code: 500, message: 'internal error' });
     }

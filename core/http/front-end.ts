@@ -1,4 +1,5 @@
 import type { Json } from '../bytes/json.ts';
+import { InputError } from '../errors.ts';
 
 /** Who sent a request, as the listener saw it: never taken from a header. */
 export interface Peer {
@@ -13,8 +14,16 @@ export interface Peer {
 /** A front end: undefined means that the path is not one of its own. */
 export type Handle = (request: Request, url: URL, peer: Peer) => Promise<Response> | Response | undefined;
 
-/** The body, or undefined if it is larger than `max` bytes. Throws if the client breaks off. */
+/** The body, or undefined if it is larger than `max` bytes. INPUT_UNREADABLE if the client breaks off. */
 export async function readBody(request: Request, max: number): Promise<Uint8Array | undefined> {
+  try {
+    return await readWhole(request, max);
+  } catch (cause) {
+    throw new InputError('INPUT_UNREADABLE', 'the request ended early', { cause });
+  }
+}
+
+async function readWhole(request: Request, max: number): Promise<Uint8Array | undefined> {
   const announced = request.headers.get('content-length');
   if (announced !== null) {
     if (Number(announced) > max) return undefined;

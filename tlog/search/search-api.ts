@@ -45,7 +45,7 @@ export function createSearchApi({ logs: logsNow, onFault }: SearchApiOptions) {
   }
 
   return createDispatcher(
-    [{ name: 'search', method: 'GET', path: /^\/api\/search$/, answer: (_, url) => search(url) }],
+    [{ name: '/api/search', method: 'GET', path: /^\/api\/search$/, answer: (_, url) => search(url) }],
     (status, message, headers) => jsonResponse(status, { code: status, message }, headers),
     onFault,
   );
