@@ -11,6 +11,7 @@ const server = Bun.serve({
   port: Number(process.argv[2] ?? 0),
   development: false,
   async fetch(request) {
+    if (request.method !== 'POST') return new Response(null, { status: 404 });
     const { body } = await requireProposalV2(parseJson(new Uint8Array(await request.arrayBuffer())), verifier);
     return Response.json({ canonicalizedBody: serializeBase64(body), inclusionProof: null }, { status: 201 });
   },

@@ -202,6 +202,34 @@ function statIfThere(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false });
 }
 
+/**
+ * Makes a file by way of `write`, which fills the empty file of mode 0600 that it is given: at `path` there is nothing or all
+ * of it, also after a crash. For what is too large for memory. FILE_EXISTS if there is one already, FILE_UNWRITABLE.
+ */
+export function createFileAtomic(path: string, write: (temporary: string) => void): void {
+  try {
+    if (statIfThere(path) !== undefined) throw alreadyThere(path);
+    const temporary = temporaryBeside(path);
+    try {
+      closeSync(openSync(temporary, 'wx', 0o600));
+      write(temporary);
+      const fd = openSync(temporary, 'r+');
+      try {
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      linkNew(temporary, path);
+    } catch (error) {
+      removeIfThere(temporary);
+      throw error;
+    }
+    syncFolder(dirname(path));
+  } catch (cause) {
+    throw cause instanceof HallmarkError ? cause : unwritable(path, cause);
+  }
+}
+
 function replaceFile(path: string, bytes: Uint8Array | string, mode: number, existing: 'replace' | 'refuse'): void {
   const temporary = temporaryBeside(path);
   try {

@@ -138,15 +138,29 @@ function threadLost(path: string, cause: unknown): StorageError {
   });
 }
 
+/**
+ * Writes what the store in `directory` holds at one moment into a file, which may be empty. The store may be open elsewhere and
+ * being written; its commits go on. Errors: DATABASE_CORRUPT, FILE_UNWRITABLE.
+ */
+export function copySqliteStore(directory: string, file: string): void {
+  const path = join(directory, FILE_NAME);
+  const database = openDatabase(path, [], 'existing');
+  try {
+    guard(file, () => void database.query('VACUUM INTO ?').run(file));
+  } finally {
+    database.close();
+  }
+}
+
 /** The reading half of a store, and the names of its trees. It may be open elsewhere, and being written. */
 export interface SqliteReadStore extends Omit<Store, 'once' | 'commit' | 'close'> {
   readonly trees: readonly string[];
   close(): void;
 }
 
-/** Opens the store in `directory` for reading. Errors: DATABASE_CORRUPT, also if there is none. */
-export function openSqliteReadStore(directory: string): SqliteReadStore {
-  const path = join(directory, FILE_NAME);
+/** Opens the store in `directory`, or in a file that is a copy of one, for reading. DATABASE_CORRUPT, also if there is none. */
+export function openSqliteReadStore(directory: string, file = FILE_NAME): SqliteReadStore {
+  const path = join(directory, file);
   const database = openDatabase(path, [], 'existing');
   return {
     ...createSqliteReader(database, path),

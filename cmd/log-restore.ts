@@ -1,0 +1,154 @@
+import { copyFileSync, existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { Command } from 'commander';
+import { parseUtf8, serializeHex } from '../core/bytes/bytes.ts';
+import type { PublicKey } from '../core/crypto/public-key.ts';
+import { InputError, parseNamed, StorageError, UsageError } from '../core/errors.ts';
+import { acquireLock, createFileAtomic, makeFolder, readFileBounded } from '../core/files.ts';
+import { MAX_NOTE_BYTES } from '../core/limits.ts';
+import { type Checkpoint, parseCheckpoint } from '../core/merkle/checkpoint.ts';
+import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
+import { dataOption, defaultDataDirectory, readPublicKeys } from './data-directory.ts';
+import { copyFolder } from './log-backup.ts';
+import { startProgress } from './progress.ts';
+import { printable } from './report.ts';
+
+interface Flags {
+  readonly data?: string;
+  readonly checkpoint?: string[];
+  readonly dangerouslyForgetAnswers?: boolean;
+  readonly output: OutputFormat;
+}
+
+export function logRestoreCommand(cli: Cli): Command {
+  return new Command('restore')
+    .description('put a backup into a data directory that has lost its logs')
+    .argument('<file|dir>', 'what hallmark log backup wrote')
+    .addOption(dataOption())
+    .option('--checkpoint <file...>', 'the newest checkpoint that anybody has of a log; the backup must not be older')
+    .option(
+      '--dangerously-forget-answers',
+      'restore without such a checkpoint, though what was answered after the backup would be denied',
+    )
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Nothing is overwritten: move what is left of the old log.db away and keep it. The server must not run. Every entry, tile and
+signature of the backup is verified before anything is written.
+
+A log that goes on from an older backup than its last answer forks: it gives indexes that it has given before to other
+entries, and signs another tree of the same size. Clients, monitors and witnesses that saw the first one take it for a
+forgery, and rightly so. If answers may be missing, do not restore: start a new log instead. So a checkpoint is asked for
+that is known to be the newest, from a witness, a monitor, or a bundle signed just before: the backup has to hold its tree.
+
+Examples:
+  hallmark log restore log-2026-03-01.db --data /var/lib/hallmark --checkpoint newest.txt
+  hallmark log restore /backup/hallmark-2026-03-01/ --data /var/lib/hallmark --checkpoint newest.txt
+
+Exit codes: 0 restored, 3 unusable input, 6 something is there already, the backup is damaged or too old, 2 no checkpoint.
+`,
+    )
+    .action((source: string, flags: Flags) => restore(cli, source, flags));
+}
+
+async function restore(cli: Cli, source: string, flags: Flags): Promise<void> {
+  const files = flags.checkpoint ?? [];
+  if (files.length === 0 && flags.dangerouslyForgetAnswers !== true) {
+    throw new UsageError('a backup that is older than the last answer of the log would fork it', {
+      hint: 'say what the newest known checkpoint is with --checkpoint FILE; see hallmark log restore --help',
+    });
+  }
+  const directory = flags.data ?? defaultDataDirectory(cli);
+  const found = statSync(source, { throwIfNoEntry: false });
+  if (!found) throw new InputError('INPUT_MISSING', `there is no backup ${source}`);
+  const whole = found.isDirectory();
+  const file = whole ? join(source, 'log.db') : source;
+  requireNothingThere(directory, whole);
+  const keys = readPublicKeys(whole ? source : directory);
+  const newest = files.map((path) => readCheckpoint(path));
+  const trees = await verifyBackup(cli, file, keys, newest);
+
+  makeFolder(directory, 0o700);
+  const lock = acquireLock(join(directory, 'lock'));
+  try {
+    if (whole) copyFolder(source, directory, /^(?:log\.db.*|lock|index)$/);
+    // Last: a directory without it is refused by the server, so half a restore is never begun with.
+    createFileAtomic(join(directory, 'log.db'), (temporary) => copyFileSync(file, temporary));
+  } finally {
+    lock.release();
+  }
+  const sizes = trees.map(({ tree, treeSize }) => `${tree}: ${treeSize} entries\n`).join('');
+  emit(cli, flags.output, { ok: true, data: directory, trees }, `${sizes}restored to ${printable(directory)}\n`);
+}
+
+function requireNothingThere(directory: string, whole: boolean): void {
+  const there = existsSync(directory) ? readdirSync(directory) : [];
+  const database = there.find((name) => /^log\.db/.test(name));
+  if (database !== undefined) {
+    throw new StorageError('FILE_EXISTS', `${join(directory, database)} is there already`, {
+      hint: 'a log is never overwritten: if it is damaged, move log.db and the files beside it away and keep them',
+    });
+  }
+  if (whole && there.some((name) => name !== 'lock')) {
+    throw new StorageError('FILE_EXISTS', `${directory} is not empty`, {
+      hint: 'a whole data directory is restored into a new one',
+    });
+  }
+  if (!whole && !there.includes('instance.json')) {
+    throw new InputError('INPUT_MISSING', `${directory} has no instance.json: it is not what is left of a data directory`, {
+      hint: 'a file holds the logs alone; keys and instance.json come from a backup of the whole folder',
+    });
+  }
+}
+
+function readCheckpoint(path: string): { path: string; checkpoint: Checkpoint } {
+  const text = parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'checkpoint'));
+  return { path, checkpoint: parseNamed(path, 'a checkpoint is a signed note, as at /api/v2/checkpoint', () => parseCheckpoint(text)) };
+}
+
+async function verifyBackup(
+  cli: Cli,
+  file: string,
+  keys: readonly PublicKey[],
+  newest: readonly { path: string; checkpoint: Checkpoint }[],
+): Promise<{ tree: string; treeSize: string; rootHash: string | null }[]> {
+  const [{ openSqliteReadStore }, { checkTree, rootOfBackup }, { isCheckpointSignedBy }] = await Promise.all([
+    import('../tlog/sqlite-store.ts'),
+    import('../tlog/fsck.ts'),
+    import('../tlog/checkpoint-signer.ts'),
+  ]);
+  const store = openSqliteReadStore(dirname(file), basename(file));
+  const progress = await startProgress(cli);
+  try {
+    const reports = [];
+    for (const tree of store.trees) {
+      const onProgress = (done: bigint, total: bigint): void => progress.show(`${tree}: ${done} of ${total} entries`);
+      const report = await checkTree({ store, tree, keys, onProgress });
+      const [finding] = report.findings;
+      if (finding !== undefined) {
+        throw new StorageError('DATABASE_CORRUPT', `the log ${tree} in ${file} is damaged: ${finding}`, {
+          hint: 'take another backup',
+        });
+      }
+      reports.push(report);
+    }
+    for (const { path, checkpoint } of newest) {
+      const { origin, treeSize, rootHash } = checkpoint;
+      if (!keys.some((key) => isCheckpointSignedBy(checkpoint, key))) {
+        throw new InputError('CHECKPOINT_INVALID', `${path} is not signed by a log of this data directory`);
+      }
+      const report = reports.find((each) => each.origin === origin);
+      const root = report && (await rootOfBackup(store, report.tree, treeSize));
+      if (!root || serializeHex(root) !== serializeHex(rootHash)) {
+        throw new StorageError('LOG_FORKED', `${file} does not hold the tree of ${treeSize} entries that ${path} is about`, {
+          hint: 'take a newer backup; if there is none, what was answered is lost: start a new log instead',
+        });
+      }
+    }
+    return reports.map(({ tree, treeSize, rootHash }) => ({ tree, treeSize: `${treeSize}`, rootHash: rootHash ?? null }));
+  } finally {
+    progress.end();
+    store.close();
+  }
+}
