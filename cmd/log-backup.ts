@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { StorageError } from '../core/errors.ts';
 import { createFileAtomic, makeFolder, writeFileAtomic } from '../core/files.ts';
@@ -18,8 +18,13 @@ const LEFT_OUT = /^(?:log\.db.*|lock|index|\..*\.tmp)$/;
 
 export function logBackupCommand(cli: Cli): Command {
   return new Command('backup')
-    .description('write all logs of a data directory, as they are at one moment, into a file, or everything into a folder')
-    .argument('<file|dir/>', 'a new file for the logs; a new or empty folder, with a final slash, for the keys and all else too')
+    .description(
+      'write all logs of a data directory, as they are at one moment, into a file, or everything into a folder',
+    )
+    .argument(
+      '<file|dir/>',
+      'a new file for the logs; a new or empty folder, with a final slash, for the keys and all else too',
+    )
     .addOption(dataOption())
     .addOption(outputOption())
     .addHelpText(
@@ -64,7 +69,7 @@ async function backup(cli: Cli, target: string, flags: Flags): Promise<void> {
   } finally {
     progress.end();
   }
-  const store = openSqliteReadStore(dirname(file), file.slice(dirname(file) === '.' && !file.startsWith('./') ? 0 : dirname(file).length + 1));
+  const store = openSqliteReadStore(dirname(file), basename(file));
   const trees = await Promise.all(
     store.trees.map(async (tree) => {
       const head = await store.head(tree);

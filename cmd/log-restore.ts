@@ -96,15 +96,24 @@ function requireNothingThere(directory: string, whole: boolean): void {
     });
   }
   if (!whole && !there.includes('instance.json')) {
-    throw new InputError('INPUT_MISSING', `${directory} has no instance.json: it is not what is left of a data directory`, {
-      hint: 'a file holds the logs alone; keys and instance.json come from a backup of the whole folder',
-    });
+    throw new InputError(
+      'INPUT_MISSING',
+      `${directory} has no instance.json: it is not what is left of a data directory`,
+      {
+        hint: 'a file holds the logs alone; keys and instance.json come from a backup of the whole folder',
+      },
+    );
   }
 }
 
 function readCheckpoint(path: string): { path: string; checkpoint: Checkpoint } {
   const text = parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'checkpoint'));
-  return { path, checkpoint: parseNamed(path, 'a checkpoint is a signed note, as at /api/v2/checkpoint', () => parseCheckpoint(text)) };
+  return {
+    path,
+    checkpoint: parseNamed(path, 'a checkpoint is a signed note, as at /api/v2/checkpoint', () =>
+      parseCheckpoint(text),
+    ),
+  };
 }
 
 async function verifyBackup(
@@ -113,9 +122,10 @@ async function verifyBackup(
   keys: readonly PublicKey[],
   newest: readonly { path: string; checkpoint: Checkpoint }[],
 ): Promise<{ tree: string; treeSize: string; rootHash: string | null }[]> {
-  const [{ openSqliteReadStore }, { checkTree, rootOfBackup }, { isCheckpointSignedBy }] = await Promise.all([
+  const [{ openSqliteReadStore }, { checkTree }, { rootOfPrefix }, { isCheckpointSignedBy }] = await Promise.all([
     import('../tlog/sqlite-store.ts'),
     import('../tlog/fsck.ts'),
+    import('../tlog/tree-state.ts'),
     import('../tlog/checkpoint-signer.ts'),
   ]);
   const store = openSqliteReadStore(dirname(file), basename(file));
@@ -139,14 +149,22 @@ async function verifyBackup(
         throw new InputError('CHECKPOINT_INVALID', `${path} is not signed by a log of this data directory`);
       }
       const report = reports.find((each) => each.origin === origin);
-      const root = report && (await rootOfBackup(store, report.tree, treeSize));
+      const root = report && (await rootOfPrefix(store, report.tree, treeSize));
       if (!root || serializeHex(root) !== serializeHex(rootHash)) {
-        throw new StorageError('LOG_FORKED', `${file} does not hold the tree of ${treeSize} entries that ${path} is about`, {
-          hint: 'take a newer backup; if there is none, what was answered is lost: start a new log instead',
-        });
+        throw new StorageError(
+          'LOG_FORKED',
+          `${file} does not hold the tree of ${treeSize} entries that ${path} is about`,
+          {
+            hint: 'take a newer backup; if there is none, what was answered is lost: start a new log instead',
+          },
+        );
       }
     }
-    return reports.map(({ tree, treeSize, rootHash }) => ({ tree, treeSize: `${treeSize}`, rootHash: rootHash ?? null }));
+    return reports.map(({ tree, treeSize, rootHash }) => ({
+      tree,
+      treeSize: `${treeSize}`,
+      rootHash: rootHash ?? null,
+    }));
   } finally {
     progress.end();
     store.close();

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { logBackupCommand } from './log-backup.ts';
 import { logConsistencyCommand } from './log-consistency.ts';
 import { logFsckCommand } from './log-fsck.ts';
 import { logGetCommand } from './log-get.ts';
 import { logInfoCommand } from './log-info.ts';
 import { logProveCommand } from './log-prove.ts';
+import { logRestoreCommand } from './log-restore.ts';
 import { logSearchCommand } from './log-search.ts';
 import { logFreezeCommand, logRotateCommand, logShardsCommand } from './log-shards.ts';
 
@@ -18,6 +20,8 @@ export function logCommand(cli: Cli): Command {
     logSearchCommand,
     logConsistencyCommand,
     logFsckCommand,
+    logBackupCommand,
+    logRestoreCommand,
     logShardsCommand,
     logRotateCommand,
     logFreezeCommand,
@@ -33,6 +37,7 @@ Examples:
   hallmark log prove release.tar.gz          that the log still has what was signed
   hallmark log search --artifact FILE        entries about a file, on the server's word
   hallmark log fsck                          recompute the logs of this machine's hallmark serve
+  hallmark log backup log.db                 copy them while the server runs
   hallmark log rotate --v2                   go on in a new shard with a new key
 `,
   );

@@ -14,7 +14,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { acquireLock, makeFolder, readFileBounded, requireWritableFile, withLock, writeFileAtomic } from './files.ts';
+import {
+  acquireLock,
+  createFileAtomic,
+  makeFolder,
+  readFileBounded,
+  requireWritableFile,
+  withLock,
+  writeFileAtomic,
+} from './files.ts';
 import { errorOf } from './testing.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'hallmark-files-'));
@@ -24,6 +32,30 @@ beforeEach(() => {
   dir = mkdtempSync(join(base, 'case-'));
 });
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe('createFileAtomic', () => {
+  test('makes a private file of what was written, and leaves nothing beside it', () => {
+    createFileAtomic(join(dir, 'f'), (temporary) => {
+      expect(existsSync(join(dir, 'f'))).toBe(false);
+      writeFileSync(temporary, 'content');
+    });
+    expect(readFileSync(join(dir, 'f'), 'utf8')).toBe('content');
+    expect(statSync(join(dir, 'f')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+
+  test('leaves what is there, and what failed halfway away', () => {
+    writeFileSync(join(dir, 'f'), 'old');
+    expect(errorOf(() => createFileAtomic(join(dir, 'f'), () => {}))?.code).toBe('FILE_EXISTS');
+    const failing = () =>
+      createFileAtomic(join(dir, 'g'), (temporary) => {
+        writeFileSync(temporary, 'half');
+        throw new Error('disk full');
+      });
+    expect(errorOf(failing)?.code).toBe('FILE_UNWRITABLE');
+    expect(readdirSync(dir)).toEqual(['f']);
+  });
+});
 
 describe('readFileBounded', () => {
   test('reads a file of exactly the allowed size', () => {

@@ -139,7 +139,17 @@ export async function readLeafHashes(store: Store, tree: string, start: bigint, 
   return concat(...parts);
 }
 
-async function loadEdge(store: Store, tree: string, size: bigint): Promise<Edge> {
+/** Root of the first `size` entries of a stored tree; undefined if it has fewer. Errors: those of the store. */
+export async function rootOfPrefix(
+  store: Pick<Store, 'head' | 'leaves' | 'tile'>,
+  tree: string,
+  size: bigint,
+): Promise<Uint8Array | undefined> {
+  const head = await store.head(tree);
+  return head && size <= head.treeSize ? rootOfEdge(await loadEdge(store, tree, size)) : undefined;
+}
+
+async function loadEdge(store: Pick<Store, 'leaves' | 'tile'>, tree: string, size: bigint): Promise<Edge> {
   if (size === 0n) return EMPTY_EDGE;
   const tiles: TileNodes[] = [];
   const first = (size / 256n) * 256n;
