@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBrokenPromises, findInconsistencies, findMissing, type Keys, readKeys } from './checker.ts';
 import { ask, read } from './http.ts';
+import { generator } from './random.ts';
 import { leafHash, rootsOfPrefixes } from './rfc6962.ts';
 import { type Server, startAndKill, startServer } from './server.ts';
 import { noPromises, type Promised, type Promises, signOnce, watch } from './signing.ts';
@@ -147,16 +148,4 @@ function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } });
   listener.stop();
   return listener.port;
-}
-
-/** Mulberry32: numbers in [0, 1) that a seed repeats. */
-function generator(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

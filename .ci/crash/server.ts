@@ -11,9 +11,12 @@ export interface Server {
   readonly stop: () => Promise<number>;
 }
 
-/** The compiled binary, serving; resolves once it says that it is ready, rejects with what it said if it ends before. */
-export async function startServer(data: string, listen: string): Promise<Server> {
-  const child = spawnServer(data, listen);
+/**
+ * The compiled binary, serving; resolves once it says that it is ready, rejects with what it said if it ends before. With
+ * `fileBlocks` no file can grow beyond so many blocks (ulimit -f).
+ */
+export async function startServer(data: string, listen: string, fileBlocks?: number): Promise<Server> {
+  const child = spawnServer(data, listen, fileBlocks);
   let said = '';
   const ready = Promise.withResolvers<{ url: string; devIssuer: string }>();
   void (async () => {
@@ -47,10 +50,14 @@ export async function startAndKill(data: string, listen: string, afterMs: number
   await child.exited;
 }
 
-const spawnServer = (data: string, listen: string): Bun.Subprocess<'ignore', 'ignore', 'pipe'> =>
-  Bun.spawn([binary, 'serve', '--listen', listen, '--data', data, '--log-format', 'json'], {
+function spawnServer(data: string, listen: string, fileBlocks?: number): Bun.Subprocess<'ignore', 'ignore', 'pipe'> {
+  const serve = [binary, 'serve', '--listen', listen, '--data', data, '--log-format', 'json'];
+  // The signal of the limit would end the process; without it a write fails, as on a full disk.
+  const limited = ['sh', '-c', `trap '' XFSZ; ulimit -f ${fileBlocks}; exec "$@"`, 'sh', ...serve];
+  return Bun.spawn(fileBlocks === undefined ? serve : limited, {
     stdin: 'ignore',
     stdout: 'ignore',
     stderr: 'pipe',
     env: { HOME: data, PATH: process.env['PATH'] ?? '' },
   });
+}

@@ -78,30 +78,68 @@ export async function signOnce(target: Target, email: string, made: Promises, ac
     const artifact = randomBytes(64);
     const digest = createHash('sha256').update(artifact).digest();
     const signature = sign('sha256', artifact, privateKey).toString('base64');
+    const rawBytes = new X509Certificate(leaf).raw.toString('base64');
     await Promise.all([
       submitV1(submit, leaf, digest, signature, made).then(acknowledged),
-      submitV2(submit, leaf, digest, signature, made).then(acknowledged),
+      submitV2(submit, { x509Certificate: { rawBytes } }, digest, signature, made).then(acknowledged),
     ]);
   } catch (error) {
-    const gone = error instanceof Refused || (error as NodeJS.ErrnoException).code !== undefined;
-    if (!gone && !/aborted|hang up|closed/.test(String(error))) throw error;
+    if (!(error instanceof Refused)) requireGone(error);
   }
+}
+
+/** What a client meets when the server was killed; anything else is a fault of the test. */
+function requireGone(error: unknown): void {
+  const gone = (error as NodeJS.ErrnoException).code !== undefined || /aborted|hang up|closed/.test(String(error));
+  if (!gone) throw error;
+}
+
+/**
+ * Appends to both logs with a key, one entry after the other, until the server goes away or `stop` says so. A 503 is the
+ * server's right and counted; any other refusal is a finding.
+ */
+export async function appendUntilGone(
+  url: string,
+  made: Promises,
+  stop: () => boolean = () => false,
+): Promise<{ refused: number }> {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  const rawBytes = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+  let refused = 0;
+  const submit = async <T>(path: string, json: unknown): Promise<T> => {
+    const { status, body } = await ask(new URL(path, url).href, json);
+    if (status >= 200 && status < 300) return JSON.parse(body.toString()) as T;
+    if (status === 503) refused += 1;
+    else made.refusals.push(`${path} answered ${status}: ${body.toString().slice(0, 200)}`);
+    throw new Refused();
+  };
+  while (!stop()) {
+    const artifact = randomBytes(64);
+    const digest = createHash('sha256').update(artifact).digest();
+    const signature = sign('sha256', artifact, privateKey).toString('base64');
+    try {
+      await Promise.all([
+        submitV1(submit, pem, digest, signature, made),
+        submitV2(submit, { publicKey: { rawBytes } }, digest, signature, made),
+      ]);
+    } catch (error) {
+      if (error instanceof Refused) continue;
+      requireGone(error);
+      break;
+    }
+  }
+  return { refused };
 }
 
 type Submit = <T>(path: string, json: unknown) => Promise<T>;
 
-async function submitV1(
-  submit: Submit,
-  leaf: string,
-  digest: Buffer,
-  signature: string,
-  made: Promises,
-): Promise<void> {
+async function submitV1(submit: Submit, pem: string, digest: Buffer, signature: string, made: Promises): Promise<void> {
   const request = {
     apiVersion: '0.0.1',
     kind: 'hashedrekord',
     spec: {
-      signature: { content: signature, publicKey: { content: Buffer.from(leaf).toString('base64') } },
+      signature: { content: signature, publicKey: { content: Buffer.from(pem).toString('base64') } },
       data: { hash: { algorithm: 'sha256', value: digest.toString('hex') } },
     },
   };
@@ -131,19 +169,15 @@ export interface TransparencyLogEntry {
 
 async function submitV2(
   submit: Submit,
-  leaf: string,
+  verifier: { x509Certificate: { rawBytes: string } } | { publicKey: { rawBytes: string } },
   digest: Buffer,
   signature: string,
   made: Promises,
 ): Promise<void> {
-  const rawBytes = new X509Certificate(leaf).raw.toString('base64');
   const request = {
     hashedRekordRequestV002: {
       digest: digest.toString('base64'),
-      signature: {
-        content: signature,
-        verifier: { x509Certificate: { rawBytes }, keyDetails: 'PKIX_ECDSA_P256_SHA_256' },
-      },
+      signature: { content: signature, verifier: { ...verifier, keyDetails: 'PKIX_ECDSA_P256_SHA_256' } },
     },
   };
   const entry = await submit<TransparencyLogEntry>('/api/v2/log/entries', request);
