@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { InputError, TrustError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
@@ -7,7 +7,6 @@ import { MAX_IDENTITY_TOKEN_CHARS, MAX_KEY_FILE_BYTES } from '../core/limits.ts'
 import { type IdentityToken, isJwt, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
 import type { IdentitySource } from '../gitsign/agent-protocol.ts';
 import { findProvider, readSmallText, tokenMissing, wrongAudience } from './ambient.ts';
-import { hasBrowser, openBrowser } from './browser.ts';
 import type { Cli } from './cli.ts';
 
 export interface IdentityFlags {
@@ -30,7 +29,9 @@ export function identityOptions(command: Command): Command {
     .option('--identity-token <token|file>', 'sign as the identity of this OIDC token')
     .option('--oidc-issuer <url>', 'log in at this issuer (default: the one of the signing config)')
     .option('--oidc-client-id <id>', 'client ID at the issuer, and audience of the token', 'sigstore')
-    .addOption(new Option('--oidc-disable-ambient-providers', 'do not take the token of a CI system or cloud'));
+    .addOption(
+      command.createOption('--oidc-disable-ambient-providers', 'do not take the token of a CI system or cloud'),
+    );
 }
 
 /**
@@ -90,7 +91,11 @@ async function findToken(
       hint: 'pass --oidc-issuer URL or --identity-token TOKEN|FILE',
     });
   }
-  const { fetchEndpoints } = await import('./oidc.ts');
+  // Loaded only here: few signatures take a login.
+  const [{ fetchEndpoints }, { hasBrowser, openBrowser }] = await Promise.all([
+    import('./oidc.ts'),
+    import('./browser.ts'),
+  ]);
   const login = {
     http,
     issuer,
