@@ -7,13 +7,15 @@ import { rootOfSize } from './tree-edge.ts';
 import { openWitness, type Witness, watchedLogs } from './witness.ts';
 import type { WitnessStore } from './witness-store.ts';
 
-/** Test only: a log of numbered leaves under `origin`, at any size, without an engine. `branch` makes another of the name. */
-export function createToyLog(origin: string, branch = '') {
-  const key = generateKey('ed25519');
+/**
+ * Test only: a log of numbered leaves under `origin`, at any size, without an engine. Another `branch` has other leaves from
+ * `forkedAt` on.
+ */
+export function createToyLog(origin: string, branch = '', forkedAt = 0n, key = generateKey('ed25519')) {
   const vkey = vkeyOf(origin, 'log', key.publicKey);
   const readNode = (level: number, index: bigint): Uint8Array =>
     level === 0
-      ? leafHash(Buffer.from(`${branch}${index}`))
+      ? leafHash(Buffer.from(index < forkedAt ? `${index}` : `${branch}${index}`))
       : nodeHash(readNode(level - 1, 2n * index), readNode(level - 1, 2n * index + 1n));
   return {
     key,

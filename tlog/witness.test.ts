@@ -268,6 +268,63 @@ describe('a witness refuses', () => {
     ));
 });
 
+/** Numbers that are the same at every run. */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * below);
+  };
+}
+
+describe('whatever it is sent', () => {
+  test('of a log with two branches only one is ever cosigned beyond the fork, and sizes never go back', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = generator(seed);
+      const forkedAt = BigInt(random(6));
+      const main = createToyLog('log.example');
+      const branches = [main, createToyLog('log.example', 'other ', forkedAt, main.key)] as const;
+      const { post } = await open({ log: main });
+      const cosigned: { branch: number; size: bigint }[] = [];
+      let last = 0n;
+      for (let i = 0; i < 120; i++) {
+        const branch = random(2);
+        const log = branches[branch] as typeof main;
+        // Mostly what the witness expects, so that much of it gets far.
+        const oldSize = random(4) === 0 ? BigInt(random(20)) : last;
+        const size = oldSize + BigInt(random(4));
+        const proof = random(5) === 0 ? [] : log.proof(oldSize, size);
+        const answer = await post(serializeAddCheckpoint({ oldSize, proof, checkpoint: log.checkpoint(size) }));
+        expect([200, 409, 422]).toContain(answer.status);
+        if (answer.status !== 200) continue;
+        expect(size).toBeGreaterThanOrEqual(last);
+        last = size;
+        cosigned.push({ branch, size });
+      }
+      const beyond = new Set(cosigned.filter(({ size }) => size > forkedAt).map(({ branch }) => branch));
+      expect(beyond.size).toBe(1);
+      expect(last).toBeGreaterThan(forkedAt);
+    }
+  });
+  test('changed requests are refused as what they are, never with a fault', async () => {
+    const random = generator(7);
+    const { post, log, add, events } = await open();
+    await add(0n, 5n);
+    const good = Buffer.from(
+      serializeAddCheckpoint({ oldSize: 5n, proof: log.proof(5n, 9n), checkpoint: log.checkpoint(9n) }),
+    );
+    for (let i = 0; i < 800; i++) {
+      const bytes = Uint8Array.from(good);
+      for (let n = random(3); n >= 0; n--) bytes[random(bytes.length)] = random(256);
+      const body = random(4) === 0 ? bytes.slice(0, random(bytes.length)) : bytes;
+      if (good.equals(body)) continue;
+      expect([400, 403, 404, 409, 422]).toContain((await post(body)).status);
+    }
+    expect(events).toEqual([]);
+    expect((await post(Uint8Array.from(good))).status).toBe(200);
+  });
+});
+
 describe('races, crashes and faults', () => {
   test('of many requests at once from one size to different ones, exactly one is cosigned', async () => {
     const { add, memory } = await open();

@@ -20,6 +20,7 @@ import { serializeStatement } from '../../core/dsse/testing.ts';
 import { parseCheckpoint } from '../../core/merkle/checkpoint.ts';
 import { parseNote, serializeNote } from '../../core/merkle/note.ts';
 import { leafHash, verifyConsistency, verifyInclusion } from '../../core/merkle/tree.ts';
+import { parseVkey, serializeVkey } from '../../core/merkle/vkey.ts';
 import { parseIdentityToken, possessionText } from '../../core/sign/identity-token.ts';
 import { parseTimestampRequest, serializeTimestampRequest } from '../../core/timestamp/request.ts';
 import { parseTimestampResponse } from '../../core/timestamp/response.ts';
@@ -59,6 +60,7 @@ import { parseGitPolicy } from '../../gitsign/policy.ts';
 import { isOurArmor, parseArmor, parseCmsSignature } from '../../gitsign/signature.ts';
 import { objectStatement } from '../../gitsign/statement.ts';
 import { verifyGitSignature } from '../../gitsign/verify.ts';
+import { parseAddCheckpoint, serializeAddCheckpoint } from '../../tlog/add-checkpoint.ts';
 import { attempt, requireSame } from './properties.ts';
 import * as seeds from './seeds.ts';
 
@@ -72,6 +74,8 @@ export interface Parser {
   readonly parse: (input: Uint8Array) => void;
 }
 
+/** What stands before the checkpoint in a request to a witness. */
+const ADD_CHECKPOINT = `old 12\n${`${Buffer.alloc(32, 7).toString('base64')}\n`.repeat(3)}\n`;
 const text = (input: Uint8Array): string => Buffer.from(input).toString();
 const once = <T>(make: () => T): (() => T) => {
   let value: T | undefined;
@@ -186,6 +190,20 @@ export const PARSERS: Readonly<Record<string, Parser>> = {
       const note = text(input);
       requireSame('the note', serializeNote(parseNote(note)), note);
       parseCheckpoint(note);
+    },
+  },
+  verifierKey: {
+    shape: 'text',
+    seeds: seeds.verifierKeys,
+    parse: (input) => requireSame('the verifier key', serializeVkey(parseVkey(text(input))), text(input)),
+  },
+  addCheckpoint: {
+    shape: 'text',
+    seeds: () => seeds.checkpoints().map((note) => Buffer.concat([Buffer.from(ADD_CHECKPOINT), note])),
+    parse(input) {
+      const request = parseAddCheckpoint(text(input));
+      requireSame('the request', serializeAddCheckpoint(request), text(input));
+      parseCheckpoint(request.checkpoint);
     },
   },
   proof: {

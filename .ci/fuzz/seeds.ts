@@ -5,6 +5,7 @@ import { bitString, contextTag, element, integer, sequence } from '../../core/as
 import { sharedPath } from '../../core/bytes/shared-data.ts';
 import { generateKey, sign } from '../../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../../core/crypto/public-key.ts';
+import { serializeVkey, vkeyOf } from '../../core/merkle/vkey.ts';
 import { serializeTimestampRequest } from '../../core/timestamp/request.ts';
 import { serializeSignatureAlgorithm } from '../../core/x509/algorithms.ts';
 import { distinguishedName } from '../../core/x509/build.ts';
@@ -75,6 +76,13 @@ export const envelopes = (): Uint8Array[] =>
   unique(partsOfBundles('dsseEnvelope').map((each) => utf8(JSON.stringify(each))));
 export const statements = (): Uint8Array[] => base64Parts('payload');
 export const checkpoints = (): Uint8Array[] => unique(partsOfBundles('envelope').map((text) => utf8(String(text))));
+/** The example of C2SP signed-note, and keys of witnesses. */
+export const verifierKeys = (): Uint8Array[] => [
+  utf8('example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k'),
+  ...['w', 'witness.example.com/w1'].map((name) =>
+    utf8(serializeVkey(vkeyOf(name, 'witness', generateKey('ed25519').publicKey))),
+  ),
+];
 export const entryBodies = (): Uint8Array[] => base64Parts('canonicalizedBody');
 export const logEntries = (): Uint8Array[] =>
   unique(
