@@ -151,6 +151,16 @@ describe('the terms of an entry', () => {
   });
 
   test.each([
+    ['a body that is no JSON', { body: serializeUtf8('{'), extra: undefined }],
+    ['a body that is no text', { body: Uint8Array.of(0xff), extra: undefined }],
+    ['a body that is another kind of JSON', { body: serializeUtf8('null'), extra: Uint8Array.of(1) }],
+    ['keys that are cut', { body: body('rfc3161', '0.0.1', {}), extra: Uint8Array.of(0, 9, 1) }],
+  ])('are none for %s', (_, entry) => {
+    const { keys, names } = entryTerms(entry);
+    expect([keys, names]).toEqual([[], []]);
+  });
+
+  test.each([
     ['a@mail.corp.example.com', ['mail.corp.example.com', 'corp.example.com', 'example.com']],
     ['a@b@example.com', ['example.com']],
     ['user!example.com', ['example.com']],

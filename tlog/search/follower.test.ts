@@ -184,6 +184,23 @@ describe('a follower', () => {
     await follower.close();
   });
 
+  test('that failed and began anew does not work on its files twice', async () => {
+    const fake = fakeLog();
+    const directory = newFolder();
+    const { follower, faults, searchable } = follow(fake, directory, createLocalThread());
+    fake.grow(40);
+    await expectAll(follower, searchable, 40);
+    fake.state.broken = true;
+    fake.grow(10);
+    expect(await follower.caughtUp(50)).toBe(false);
+    fake.state.broken = false;
+    fake.grow(14);
+    await expectAll(follower, searchable, 64);
+    await follower.close();
+    expect(faults.length).toBe(1);
+    expect(readdirSync(directory).sort()).toEqual(['v1-search-0-32.idx', 'v1-search-32-64.idx']);
+  });
+
   test('does not find an entry for a key that only looks alike', async () => {
     const fake = fakeLog();
     fake.grow(20);

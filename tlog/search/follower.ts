@@ -49,6 +49,8 @@ const PAUSE_MS = 2_000;
 
 export function createFollower({ log, tree, thread, directory, onFault, sizes }: FollowerOptions): Follower {
   let session: { id: number; starts: number } | undefined;
+  /** One that failed: two indexes over the same files would remove them under each other. */
+  let abandoned: typeof session;
   let indexed = 0;
   let closed = false;
   /** Ends a pause. */
@@ -59,7 +61,13 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
   const size = (): number => Number(log.head().treeSize);
   const rootHash = async (end: number): Promise<string> => serializeHex(await log.rootAt(BigInt(end)));
 
+  async function closeSession(open: typeof session): Promise<void> {
+    if (open && open.starts === thread.starts) await thread.run('closeSearch', [open.id]);
+  }
+
   async function open(): Promise<SearchState> {
+    await closeSession(abandoned);
+    abandoned = undefined;
     const { id, ends } = await thread.run('openSearch', [{ directory, tree, ...sizes }]);
     session = { id, starts: thread.starts };
     const now = size();
@@ -92,6 +100,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
       } catch (error) {
         if (closed) return;
         onFault(error);
+        abandoned = session ?? abandoned;
         session = undefined;
         failed = true;
       }
@@ -142,7 +151,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
       wake();
       await following;
       for (const waiter of waiters) waiter.resolve(false);
-      if (session && session.starts === thread.starts) await thread.run('closeSearch', [session.id]);
+      await closeSession(session ?? abandoned);
     },
   };
 }

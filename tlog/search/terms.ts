@@ -33,8 +33,19 @@ export interface EntryTerms {
   readonly names: readonly string[];
 }
 
-/** The terms of a stored entry: nothing but the entry is needed to find them. */
-export function entryTerms({ body, extra }: Pick<Leaf, 'body' | 'extra'>): EntryTerms {
+/**
+ * The terms of a stored entry: nothing but the entry is needed to find them. One that cannot be read at all has none, as it
+ * must not keep the index from all that comes after it.
+ */
+export function entryTerms(entry: Pick<Leaf, 'body' | 'extra'>): EntryTerms {
+  try {
+    return readTerms(entry);
+  } catch {
+    return { facts: { kind: 'unknown', version: 'unknown', digests: [], signers: [] }, keys: [], names: [] };
+  }
+}
+
+function readTerms({ body, extra }: Pick<Leaf, 'body' | 'extra'>): EntryTerms {
   const facts = entryFacts(body);
   const keys = [...parseEntryExtra(extra).searchKeys];
   for (const { algorithm, value } of facts.digests) keys.push(termKey('digest', `${algorithm}:${value}`));
