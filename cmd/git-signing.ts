@@ -11,7 +11,7 @@ import { httpOf } from './http.ts';
 import { identityTokenSource } from './identity.ts';
 
 /**
- * Signs what git is about to write, as the settings say. Errors of core/sign and of the login; IDENTITY_MISMATCH if another
+ * Signs what git is about to write, as the settings say. Errors of core/sign and of the login; IDENTITY_TOKEN_INVALID if another
  * committer made it and `matchCommitter` is on.
  */
 export async function signForGit(
@@ -22,10 +22,13 @@ export async function signForGit(
 ): Promise<GitSignature> {
   const stack = openGitStack(cli, settings, label);
   const login = identityTokenSource(cli, stack.identity, httpOf(cli), () => stack.issuer);
-  const signature =
-    (await signByAgent(cli, settings, stack, payload, login)) ?? (await signHere(stack, payload, login));
-  if (isOn(settings, 'matchCommitter')) requireMaker(payload, signature.identity);
-  return signature;
+  const requireSigner = (identity: string): void => {
+    if (isOn(settings, 'matchCommitter')) requireMaker(payload, identity);
+  };
+  const byAgent = await signByAgent(cli, settings, stack, payload, login);
+  if (byAgent === undefined) return signHere(stack, payload, login, requireSigner);
+  requireSigner(byAgent.identity);
+  return byAgent;
 }
 
 // Loaded only here: where an agent signs, none of it is needed.
@@ -33,10 +36,12 @@ async function signHere(
   stack: GitStack,
   payload: Uint8Array,
   token: () => Promise<IdentityToken>,
+  requireSigner: (identity: string) => void,
 ): Promise<GitSignature> {
-  const [{ identitySigner }, { signGitPayload }] = await Promise.all([
+  const [{ identitySigner }, { signGitPayload }, { subjectAlternativeNames }] = await Promise.all([
     import('../core/sign/signer.ts'),
     import('../gitsign/sign.ts'),
+    import('../core/x509/names.ts'),
   ]);
   const { context, options } = stack;
   const { http, services, trustedRoot } = context;
@@ -46,6 +51,9 @@ async function signHere(
     trustedRoot,
     token,
   });
+  const { certificate } = await signer.credential();
+  // Before anything is logged.
+  requireSigner((certificate && subjectAlternativeNames(certificate)[0]?.value) ?? '');
   return signGitPayload(payload, options, signer, context);
 }
 

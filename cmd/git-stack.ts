@@ -8,6 +8,7 @@ import type { Cli } from './cli.ts';
 import { type GitSetting, type GitSettingName, type GitSettings, isOn, wordOf } from './git-settings.ts';
 import { httpOf } from './http.ts';
 import type { IdentityFlags } from './identity.ts';
+import { shellWord } from './report.ts';
 import {
   type Instance,
   listInstances,
@@ -133,7 +134,7 @@ function requireKnownServices(cli: Cli, settings: GitSettings): void {
     throw new UsageError(
       `the repository names a service that you do not trust, ${setting.value} as ${name} (${setting.source})`,
       {
-        hint: `if you do: hallmark trust add ${setting.value}, or git config --global hallmark.${name} ${setting.value}`,
+        hint: `if you do: hallmark trust add ${shellWord(setting.value)}, or git config --global hallmark.${name} ${shellWord(setting.value)}`,
       },
     );
   }

@@ -9,7 +9,7 @@ import { serializeCertificatePem } from '../core/x509/certificate.ts';
 import { loggedObjectIds } from './object-id.ts';
 import type { CmsSignature } from './signature.ts';
 
-/** Entries of one ID that are looked at: anybody can log another one for it. */
+/** Entries of one ID and certificate that are looked at: only the signer can log another one. */
 const MAX_LOOKED_AT = 20;
 
 /**
@@ -23,14 +23,15 @@ export async function lookUpEntry(
   armor: Uint8Array,
   { certificate }: CmsSignature,
 ): Promise<TransparencyLogEntry | undefined> {
+  const pem = serializeCertificatePem(certificate);
   for (const id of loggedObjectIds(payload, armor)) {
     const digest = sha256(serializeUtf8(id));
-    const found = await findByDigestV1(http, log, `sha256:${serializeHex(digest)}`);
+    const found = await findByDigestV1(http, log, `sha256:${serializeHex(digest)}`, pem);
     for (const entryId of found.slice(0, MAX_LOOKED_AT)) {
       const entry = await fetchLogEntry(http, log, entryId);
       const body = parseEntryBody(entry.canonicalizedBody);
       if (body.kind !== 'hashedrekord' || body.version !== '0.0.1' || !equal(body.digest, digest)) continue;
-      if (body.publicKeyPem === serializeCertificatePem(certificate)) return entry;
+      if (body.publicKeyPem === pem) return entry;
     }
   }
   return undefined;

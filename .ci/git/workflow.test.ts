@@ -389,6 +389,22 @@ describe('failures', () => {
     slow,
   );
   test(
+    'another committer than the signer, where that is refused: no commit, nothing in the log',
+    async () => {
+      const cwd = await world.repository('committer');
+      const size = async (): Promise<number> =>
+        ((await (await fetch(`${url}/api/v1/log`)).json()) as { treeSize: number }).treeSize;
+      const before = await size();
+      const strict = ['-c', 'gitsign.matchCommitter=true', 'commit', '-q', '--allow-empty', '-m', 'x'];
+      const failed = await world.git(strict, { cwd, env: { GIT_COMMITTER_EMAIL: 'x@example.com' }, mayFail: true });
+      expect(failed.code).toBe(128);
+      expect(await size()).toBe(before);
+      await world.git(strict, { cwd });
+      expect(await size()).toBeGreaterThan(before);
+    },
+    slow,
+  );
+  test(
     "a repository's own configuration cannot add a service, choose whom to trust, or say who may sign",
     async () => {
       const cwd = await world.repository('hostile');

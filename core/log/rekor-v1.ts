@@ -1,5 +1,5 @@
 import type { TransparencyLogEntry } from '../bundle/bundle.ts';
-import { parseBase64, parseHex, serializeHex } from '../bytes/bytes.ts';
+import { parseBase64, parseHex, serializeBase64, serializeHex, serializeUtf8 } from '../bytes/bytes.ts';
 import { Fields } from '../bytes/fields.ts';
 import { type Json, parseJson } from '../bytes/json.ts';
 import { InputError, ServiceError } from '../errors.ts';
@@ -46,13 +46,22 @@ export async function fetchEntryV1(http: Http, url: string, wanted: bigint | str
   throw new ServiceError('SERVICE_ANSWER_INVALID', `${SERVICE} at ${call.url} gave another entry than was asked for`);
 }
 
-/** IDs of the entries about an artifact with this digest, by the log's own search index, which nothing proves. SERVICE_*. */
-export async function findByDigestV1(http: Http, url: string, digest: string): Promise<string[]> {
+/**
+ * IDs of the entries about an artifact with this digest, by the log's own search index, which nothing proves; with a key or
+ * certificate in PEM only those that it signed. SERVICE_*.
+ */
+export async function findByDigestV1(http: Http, url: string, digest: string, pem?: string): Promise<string[]> {
   const call: HttpRequest = {
     ...get(url, '/api/v1/index/retrieve'),
     method: 'POST',
     headers: { accept: 'application/json', 'content-type': 'application/json' },
-    body: JSON.stringify({ hash: digest }),
+    body: JSON.stringify({
+      hash: digest,
+      ...(pem !== undefined && {
+        operator: 'and',
+        publicKey: { format: 'x509', content: serializeBase64(serializeUtf8(pem)) },
+      }),
+    }),
   };
   const json = parseJsonAnswer(call, await request(http, call));
   return readAnswer(call, () => {
