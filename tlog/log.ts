@@ -113,7 +113,7 @@ export async function openLog(options: LogOptions): Promise<Log> {
   await catchUp(state.head.treeSize);
   const reader = createLogReader({ store, tree, cache, byLeafHash, state: () => state });
 
-  const waiting = new Map<string, Waiting>();
+  let waiting = new Map<string, Waiting>();
   let waitingBytes = 0;
   let inFlight: ReadonlyMap<string, Waiting> = new Map();
   let stale = false;
@@ -181,6 +181,12 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
 
   function takeBatch(): ReadonlyMap<string, Waiting> {
+    if (waiting.size <= MAX_APPEND_BATCH && waitingBytes <= MAX_APPEND_BATCH_BYTES) {
+      inFlight = waiting;
+      waiting = new Map();
+      waitingBytes = 0;
+      return inFlight;
+    }
     const batch = new Map<string, Waiting>();
     let bytes = 0;
     for (const [key, item] of waiting) {

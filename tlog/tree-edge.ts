@@ -48,14 +48,17 @@ export function tileOf(
   index: bigint,
 ): { level: number; index: bigint; nodeLevel: number; node: number } {
   const nodeLevel = level % TILE_HEIGHT;
-  const bits = BigInt(TILE_HEIGHT - nodeLevel);
+  const bits = NODE_BITS[nodeLevel] as bigint;
   return {
-    level: Math.floor(level / TILE_HEIGHT),
+    level: (level - nodeLevel) / TILE_HEIGHT,
     index: index >> bits,
     nodeLevel,
     node: Number(index & ((1n << bits) - 1n)),
   };
 }
+
+/** Bits of an index that tell the node within its tile, by the node's level there. */
+const NODE_BITS = Array.from({ length: TILE_HEIGHT }, (_, nodeLevel) => BigInt(TILE_HEIGHT - nodeLevel));
 
 /** Hashes that tile (level, index) holds in a tree of this size, 0 to TILE_WIDTH. */
 export function tileWidth(size: bigint, level: number, index: bigint): number {
@@ -64,7 +67,7 @@ export function tileWidth(size: bigint, level: number, index: bigint): number {
 }
 
 /** The edge's node, if it lies in one of the edge's tiles. */
-export function edgeNode(edge: Edge, level: number, index: bigint): Uint8Array | undefined {
+function edgeNode(edge: Edge, level: number, index: bigint): Uint8Array | undefined {
   const at = tileOf(level, index);
   if (at.index !== edge.size >> BigInt(TILE_HEIGHT * (at.level + 1))) return undefined;
   return edge.tiles[at.level]?.node(at.nodeLevel, at.node);

@@ -6,7 +6,7 @@ import type { CheckpointSigner } from './checkpoint-signer.ts';
 import { corrupt, forked } from './faults.ts';
 import type { Head, Store } from './store.ts';
 import { HASH_BYTES, TILE_HEIGHT, TileNodes } from './tile-nodes.ts';
-import { type Edge, EMPTY_EDGE, edgeNode, rootOfEdge, rootOfSize, tileOf } from './tree-edge.ts';
+import { type Edge, EMPTY_EDGE, rootOfEdge, rootOfSize, tileOf } from './tree-edge.ts';
 
 /** A committed tree as the memory knows it: one durable head and what is needed to extend it. Never changed once made. */
 export interface TreeState {
@@ -61,15 +61,23 @@ export function createTileCache(store: Store, tree: string): TileCache {
  */
 export async function withNodes<T>(edge: Edge, cache: TileCache, compute: (readNode: ReadNode) => T): Promise<T> {
   const loaded = new Map<string, TileNodes>();
+  // The last tile of each level, which is where the edge is.
+  const last = edge.tiles.map((_, level) => edge.size >> BigInt(TILE_HEIGHT * (level + 1)));
+  // The tile of each level that was read last: a proof reads many nodes of few tiles.
+  const recent: { index: bigint; tile: TileNodes }[] = [];
   for (;;) {
     const missing = new Map<string, { level: number; index: bigint }>();
     const result = compute((level, index) => {
-      const node = edgeNode(edge, level, index);
-      if (node) return node;
       const at = tileOf(level, index);
+      const read = recent[at.level];
+      if (read?.index === at.index) return read.tile.node(at.nodeLevel, at.node);
       const key = `${at.level}/${at.index}`;
-      const tile = loaded.get(key) ?? cache.get(at.level, at.index);
-      if (tile) return tile.node(at.nodeLevel, at.node);
+      const ofEdge = at.index === last[at.level] ? edge.tiles[at.level] : undefined;
+      const tile = ofEdge ?? loaded.get(key) ?? cache.get(at.level, at.index);
+      if (tile) {
+        recent[at.level] = { index: at.index, tile };
+        return tile.node(at.nodeLevel, at.node);
+      }
       missing.set(key, at);
       return EMPTY_ROOT;
     });

@@ -34,11 +34,17 @@ export function parseHashOutput(fields: Fields): NamedDigest {
 
 /** The name of a hash in HashOutput. */
 export function digestAlgorithmOf(hash: HashName): keyof typeof DIGEST_ALGORITHMS {
-  for (const [algorithm, name] of Object.entries(DIGEST_ALGORITHMS)) {
-    if (name === hash) return algorithm as keyof typeof DIGEST_ALGORITHMS;
-  }
-  throw new Error(`internal: no HashAlgorithm for ${hash}`);
+  const algorithm = ALGORITHM_OF_HASH.get(hash);
+  if (!algorithm) throw new Error(`internal: no HashAlgorithm for ${hash}`);
+  return algorithm;
 }
+
+const ALGORITHM_OF_HASH = new Map(
+  Object.entries(DIGEST_ALGORITHMS).map(([algorithm, hash]): [HashName, keyof typeof DIGEST_ALGORITHMS] => [
+    hash,
+    algorithm as keyof typeof DIGEST_ALGORITHMS,
+  ]),
+);
 
 const isHashName = (text: string): text is HashName => Object.hasOwn(DIGEST_BYTES, text);
 const isDigestAlgorithm = (text: string): text is keyof typeof DIGEST_ALGORITHMS =>

@@ -24,20 +24,31 @@ export type ReadNode = (level: number, index: bigint) => Uint8Array;
 
 /** Root of the leaves start..end-1. `start` is a multiple of the smallest power of two that is not below end - start. */
 function subtreeRoot(start: bigint, end: bigint, readNode: ReadNode): Uint8Array {
-  const size = end - start;
+  let size = end - start;
+  // Most are complete.
+  if ((size & (size - 1n)) === 0n && size > 0n) {
+    const level = bitLength(size) - 1;
+    return readNode(level, start >> BigInt(level));
+  }
   let root: Uint8Array | undefined;
   // The complete subtrees, from the smallest, which is the rightmost: RFC 6962 §2.1 splits at the largest power of two.
-  for (let level = 0; size >> BigInt(level) > 0n; level++) {
-    if (((size >> BigInt(level)) & 1n) === 0n) continue;
-    const node = readNode(level, (end >> BigInt(level)) - 1n);
-    root = root === undefined ? node : nodeHash(node, root);
+  for (let [level, after] = [0, end]; size > 0n; level++) {
+    if ((size & 1n) === 1n) {
+      const node = readNode(level, after - 1n);
+      root = root === undefined ? node : nodeHash(node, root);
+    }
+    size >>= 1n;
+    after >>= 1n;
   }
   if (root === undefined) throw new Error('internal: the root of no leaves');
   return root;
 }
 
 /** The largest power of two below `size`, which is 2 or more (RFC 6962 §2.1). */
-const splitOf = (size: bigint): bigint => 1n << BigInt((size - 1n).toString(2).length - 1);
+const splitOf = (size: bigint): bigint => 1n << BigInt(bitLength(size - 1n) - 1);
+
+const bitLength = (value: bigint): number =>
+  value <= 0xffff_ffffn ? 32 - Math.clz32(Number(value)) : value.toString(2).length;
 
 /** The audit path of leaf `index` in the tree of `treeSize` leaves, index < treeSize (RFC 6962 §2.1.1). Leaf side first. */
 export function inclusionProof(index: bigint, treeSize: bigint, readNode: ReadNode): Uint8Array[] {
