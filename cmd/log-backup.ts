@@ -13,8 +13,11 @@ interface Flags {
   readonly output: OutputFormat;
 }
 
-/** What is not part of a backup: the database, of which a copy of one moment is made, locks and caches. */
-const LEFT_OUT = /^(?:log\.db.*|lock|index|\..*\.tmp)$/;
+/**
+ * What is not part of a backup: the database, of which a copy of one moment is made, locks and caches; and what was published
+ * last with witnesses, for it is newer than that copy.
+ */
+const LEFT_OUT = /^(?:log\.db.*|lock|index|published-.*\.note|\..*\.tmp)$/;
 
 export function logBackupCommand(cli: Cli): Command {
   return new Command('backup')

@@ -128,8 +128,8 @@ function corrupt(path: string, problem: string, cause?: unknown): StorageError {
   });
 }
 
-/** Turns SQLite's result codes into the errors of the storage contract. */
-export function guard<T>(path: string, action: () => T): T {
+/** Turns SQLite's result codes into the errors of the storage contract; `damaged` says what to do about a damaged database. */
+export function guard<T>(path: string, action: () => T, damaged: typeof corrupt = corrupt): T {
   try {
     return action();
   } catch (error) {
@@ -141,10 +141,10 @@ export function guard<T>(path: string, action: () => T): T {
     }
     const code = error.code ?? '';
     if (/^SQLITE_(?:CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR|MISMATCH|CONSTRAINT)/.test(code)) {
-      throw corrupt(path, error.message, error);
+      throw damaged(path, error.message, error);
     }
     if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
-      throw new StorageError('LOCK_HELD', `another process keeps the log database ${path} busy`, {
+      throw new StorageError('LOCK_HELD', `another process keeps the database ${path} busy`, {
         hint: 'stop the other process that uses this data directory',
         cause: error,
       });
@@ -154,7 +154,7 @@ export function guard<T>(path: string, action: () => T): T {
 }
 
 function unwritable(path: string, cause: Error): StorageError {
-  return new StorageError('FILE_UNWRITABLE', `the log database ${path} cannot be written: ${cause.message}`, {
+  return new StorageError('FILE_UNWRITABLE', `the database ${path} cannot be written: ${cause.message}`, {
     hint: 'check free space, owner and permissions of the data directory',
     cause,
   });

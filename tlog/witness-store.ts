@@ -1,8 +1,9 @@
-import { Database, SQLiteError } from 'bun:sqlite';
+import { Database } from 'bun:sqlite';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StorageError } from '../core/errors.ts';
 import { createPrivateFile } from '../core/files.ts';
+import { guard } from './sqlite-database.ts';
 
 /**
  * What a witness must never forget: for each log the newest checkpoint that it cosigned.
@@ -34,12 +35,12 @@ export function openWitnessStore(directory: string, established: boolean): Witne
   if (established && !(statSync(path, { throwIfNoEntry: false })?.size ?? 0))
     throw damaged(path, 'it is missing or empty');
   if (!established) createPrivateFile(path);
-  const database = guard(path, () => open(path, established));
+  const database = guard(path, () => open(path, established), damaged);
   const select = database.query<{ note: string }, [string]>('SELECT note FROM checkpoint WHERE origin = ?');
   const insert = database.query('INSERT INTO checkpoint (origin, note) VALUES (?, ?) ON CONFLICT DO NOTHING');
   const update = database.query('UPDATE checkpoint SET note = ? WHERE origin = ? AND note = ?');
   // Asynchronous by contract: failures arrive as rejections. Each call is one transaction of its own.
-  const run = async <T>(action: () => T): Promise<T> => guard(path, action);
+  const run = async <T>(action: () => T): Promise<T> => guard(path, action, damaged);
   return {
     latest: (origin) => run(() => select.get(origin)?.note),
     replace: (origin, expected, next) =>
@@ -84,25 +85,3 @@ function open(path: string, established: boolean): Database {
 
 const damaged = (path: string, problem: string, cause?: unknown): StorageError =>
   new StorageError('DATABASE_CORRUPT', `the database ${path} cannot be used: ${problem}`, { hint: RESTORE, cause });
-
-function guard<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (cause) {
-    if (!(cause instanceof SQLiteError)) throw cause;
-    const code = cause.code ?? '';
-    if (/^SQLITE_(?:CORRUPT|NOTADB|FORMAT|SCHEMA|ERROR|MISMATCH|CONSTRAINT)/.test(code)) {
-      throw damaged(path, cause.message, cause);
-    }
-    if (/^SQLITE_(?:BUSY|LOCKED)/.test(code)) {
-      throw new StorageError('LOCK_HELD', `another process keeps the database ${path} busy`, {
-        hint: 'run one witness for each data directory',
-        cause,
-      });
-    }
-    throw new StorageError('FILE_UNWRITABLE', `the database ${path} cannot be written: ${cause.message}`, {
-      hint: 'check free space, owner and permissions of the data directory',
-      cause,
-    });
-  }
-}
