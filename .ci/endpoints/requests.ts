@@ -17,7 +17,8 @@ export function requestOf(seeds: readonly Seed[], random: Random): Sent {
   if (!asIs && random.oneIn(8)) Object.assign(headers, random.pick(ODD_HEADERS));
   const sentMethod =
     !asIs && random.oneIn(20) ? random.pick(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH']) : method;
-  const sentPath = asIs || !random.oneIn(method === 'GET' ? 1 : 10) ? path : oddPath(path, random);
+  const keepsPath = asIs || !random.oneIn(path.includes('?') ? 1 : method === 'GET' ? 3 : 10);
+  const sentPath = keepsPath ? path : oddPath(path, random);
   const bytes = body && (asIs ? body : mutate(shape, bodies, random));
   const init: RequestInit = { method: sentMethod, headers };
   if (bytes && !['GET', 'HEAD'].includes(sentMethod))
@@ -43,17 +44,18 @@ const ODD_HEADERS: readonly Record<string, string>[] = [
   { 'if-none-match': '*' },
 ];
 
-/** A path that a URL can hold: a part changed, repeated, left out, or a query with something else in it. */
+/** A path that a URL can hold: what a parameter says is something else, or a part of the path. */
 function oddPath(path: string, random: Random): string {
   const [before = '', query = ''] = path.split('?', 2);
-  const changed = new TextDecoder('latin1').decode(
-    mutate('text', [Buffer.from(random.oneIn(2) && query !== '' ? query : before)], random),
-  );
-  const escaped = changed
-    .replace(/[^!-~]|[#\\]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0').slice(-2)}`)
-    .slice(0, 8000);
-  if (query !== '' && random.oneIn(2)) return `${before}?${escaped}`;
-  return escaped.startsWith('/') ? escaped : `/${escaped}`;
+  if (query !== '' && !random.oneIn(4)) return `${before}?${escapedChange(query, random)}`;
+  const changed = escapedChange(before, random);
+  return `${changed.startsWith('/') ? '' : '/'}${changed}${query === '' ? '' : '?'}${query}`;
+}
+
+function escapedChange(text: string, random: Random): string {
+  const changed = new TextDecoder('latin1').decode(mutate('text', [Buffer.from(text)], random));
+  const escaped = (char: string): string => `%${char.charCodeAt(0).toString(16).padStart(2, '0').slice(-2)}`;
+  return changed.replace(/[^!-~]|[#\\]/g, escaped).slice(0, 8000);
 }
 
 function chunked(bytes: Uint8Array, random: Random): ReadableStream<Uint8Array> {

@@ -49,6 +49,7 @@ const STATEMENT = JSON.stringify({
   predicateType: 'https://slsa.dev/provenance/v0.2',
   predicate: { materials: [{ uri: 'x', digest: { sha1: '12'.repeat(20) } }] },
 });
+const LARGE = new Uint8Array(60_000).fill(7);
 const STATEMENT_TYPE = 'application/vnd.in-toto+json';
 
 /** The requests, by the name of their route. */
@@ -91,6 +92,7 @@ export async function seedsOf(url: string, token: (email: string) => Promise<str
     '/api/v1/log/entries/retrieve': [
       json('/api/v1/log/entries/retrieve', { entryUUIDs: [id, id.slice(16)], logIndexes: [0, 1], entries: null }),
       json('/api/v1/log/entries/retrieve', { entries: proposals.slice(0, 8) }),
+      json('/api/v1/log/entries/retrieve', { entries: proposals.slice(-3) }),
       json('/api/v1/log/entries/retrieve', { entries: [JSON.parse(atob(entry?.body ?? 'e30='))] }),
     ],
     '/api/v1/index/retrieve': [
@@ -303,6 +305,11 @@ function proposalsWith(tsr: Uint8Array, leaf: string): Json[] {
     proposal('rekord', '0.0.1', {
       data: { content: b64('fuzz'), hash: { algorithm: 'sha256', value: serializeHex(sha256(serializeUtf8('fuzz'))) } },
       signature: { format: 'x509', content: b64(sign(KEY, serializeUtf8('fuzz'))), publicKey: { content: b64(PEM) } },
+    }),
+    // Large enough to be read on a thread of its own.
+    proposal('rekord', '0.0.1', {
+      data: { content: b64(LARGE) },
+      signature: { format: 'x509', content: b64(sign(KEY, LARGE)), publicKey: { content: b64(PEM) } },
     }),
     proposal('rfc3161', '0.0.1', { tsr: { content: b64(tsr) } }),
   ];
