@@ -61,6 +61,7 @@ async function checkV1(url: string, key: KeyObject, made: Promises): Promise<str
   return [
     ...findInconsistencies('v1', leaves, openCheckpoints('v1', notes, key)),
     ...findMissing('v1', leaves, made.v1),
+    ...findForgotten('v1', leaves, made.acknowledged.v1),
     // The proofs that the restarted server gives for all its entries.
     ...entries.flatMap((entry, index) => findWrongProof(`v1 entry ${index} now`, entry)),
   ];
@@ -91,6 +92,7 @@ async function checkV2(url: string, key: KeyObject, made: Promises): Promise<str
     ...found,
     ...findInconsistencies('v2', leaves, openCheckpoints('v2', notes, key)),
     ...findMissing('v2', leaves, made.v2),
+    ...findForgotten('v2', leaves, made.acknowledged.v2),
   ];
 }
 
@@ -157,6 +159,19 @@ export function findMissing(log: string, leaves: readonly Uint8Array[], promised
     if (taken.has(entry.index)) found.push(`${name} was acknowledged to two clients`);
     taken.add(entry.index);
     return found;
+  });
+}
+
+/** Acknowledged entries, of which only the leaf hash was kept, that are not in the log at their index. */
+function findForgotten(
+  log: string,
+  leaves: readonly Uint8Array[],
+  acknowledged: ReadonlyMap<number, string>,
+): string[] {
+  return [...acknowledged].flatMap(([index, hash]) => {
+    const leaf = leaves[index];
+    if (leaf && leafHash(leaf).toString('hex') === hash) return [];
+    return [`${log} entry ${index} was acknowledged and is ${leaf ? 'another' : 'lost'}`];
   });
 }
 

@@ -77,7 +77,7 @@ describe('a disk that is full', () => {
       const data = join(directory, 'limited');
       const made = noPromises();
       // In blocks of 512 or 1024 bytes: the write-ahead log reaches it after some hundred commits.
-      let server = await startServer(data, '127.0.0.1:0', 2048);
+      let server = await startServer(data, '127.0.0.1:0', { fileBlocks: 2048 });
       const keys = await readKeys(server.url);
       await appendUntilFull(server.url, made);
       expect(made.v2.length).toBeGreaterThan(0);

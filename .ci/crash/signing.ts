@@ -29,6 +29,8 @@ export interface Promises {
   readonly v1Checkpoints: string[];
   readonly v2Checkpoints: string[];
   readonly treeHeads: TreeHead[];
+  /** What was acknowledged without being kept whole: the leaf hash, in hexadecimal, by index. */
+  readonly acknowledged: { readonly v1: Map<number, string>; readonly v2: Map<number, string> };
   /** Answers of a living server that were not 2xx. */
   readonly refusals: string[];
 }
@@ -40,6 +42,7 @@ export const noPromises = (): Promises => ({
   v1Checkpoints: [],
   v2Checkpoints: [],
   treeHeads: [],
+  acknowledged: { v1: new Map(), v2: new Map() },
   refusals: [],
 });
 

@@ -28,6 +28,8 @@ export interface Run {
 export interface Stack {
   readonly url: string;
   readonly issuer: string;
+  /** The server's data directory. */
+  readonly data: string;
   /** The lines that serve prints for a client. */
   readonly guide: (client: string) => string[];
   /** A new directory for one client. */
@@ -84,6 +86,7 @@ export async function startStack(...flags: string[]): Promise<Stack> {
   return {
     url: ready.url,
     issuer: ready.devIssuer,
+    data: join(directory, 'data'),
     guide: (client) => ready.clients.find((entry) => entry.client === client)?.lines ?? [],
     workspace,
     run,
