@@ -26,18 +26,28 @@ export async function runGitProgram(argv: readonly string[], cli: Cli): Promise<
     const call = parseGpgCall(argv);
     const { readGitSettings } = await import('./git-settings.ts');
     settings = readGitSettings(cli);
-    if (call.kind === 'sign' && !isForeignKey(call.key)) return await sign(cli, call, settings);
+    if (call.kind === 'sign' && !isForGpg(call, settings)) return await sign(cli, call, settings);
     if (call.kind === 'verify') {
       const armor = readFileBounded(call.signature, MAX_CMS_BYTES, 'signature');
       if (isOurArmor(armor)) return await verify(cli, call, armor, settings);
       return await passOnTo(cli, signatureKind(armor) === 'x509' ? 'gpgsm' : 'gpg', settings, argv);
     }
-    const isX509 = call.kind === 'sign' && settings.git('gpg.format')?.value === 'x509';
-    return await passOnTo(cli, isX509 ? 'gpgsm' : 'gpg', settings, argv);
+    return await passOnTo(
+      cli,
+      call.kind === 'other' && formatOf(settings) === 'x509' ? 'gpgsm' : 'gpg',
+      settings,
+      argv,
+    );
   } catch (error) {
     return reportFailure(error, cli);
   }
 }
+
+const formatOf = (settings: GitSettings): string => settings.git('gpg.format')?.value ?? 'openpgp';
+
+// A key ID names a key of gpg's, where git signs with OpenPGP. Under x509 it is left over from before, and gitsign too ignores it.
+const isForGpg = (call: SignCall, settings: GitSettings): boolean =>
+  isForeignKey(call.key) && formatOf(settings) === 'openpgp';
 
 async function passOnTo(
   cli: Cli,
@@ -69,8 +79,7 @@ async function sign(cli: Cli, call: SignCall, settings: GitSettings): Promise<nu
 
 // git verifies by the label alone. PGP's is for the one setting in which it comes back here and SIGNED MESSAGE would not.
 function armorLabel(settings: GitSettings): ArmorLabel {
-  const format = settings.git('gpg.format')?.value ?? 'openpgp';
-  if (format !== 'openpgp') return 'SIGNED MESSAGE';
+  if (formatOf(settings) !== 'openpgp') return 'SIGNED MESSAGE';
   return isHallmark(settings.git('gpg.x509.program')?.value) ? 'SIGNED MESSAGE' : 'PGP SIGNATURE';
 }
 
@@ -80,12 +89,18 @@ const isHallmark = (program: string | undefined): boolean => /(?:^|\/)hallmark(?
 async function verify(cli: Cli, call: VerifyCall, armor: Uint8Array, settings: GitSettings): Promise<number> {
   const status = statusWriter(call.statusFd);
   status(NEW_SIGNATURE);
-  const payload = readData(call.data);
-  const { verifyForGit } = await import('./git-verifying.ts');
-  const { verdict, lines } = await verifyForGit(cli, settings, payload, armor);
-  status(verdictLines(verdict));
-  for (const line of lines) cli.say(printable(line));
-  return verdict.kind === 'good' && verdict.trust !== 'NEVER' ? 0 : FAILED;
+  try {
+    const payload = readData(call.data);
+    const { verifyForGit } = await import('./git-verifying.ts');
+    const { verdict, lines } = await verifyForGit(cli, settings, payload, armor);
+    status(verdictLines(verdict));
+    for (const line of lines) cli.say(printable(line));
+    return verdict.kind === 'good' && verdict.trust !== 'NEVER' ? 0 : FAILED;
+  } catch (error) {
+    // Whatever went wrong, git hears of a signature that could not be judged, not of none.
+    status(verdictLines({ kind: 'error', certificate: undefined }));
+    throw error;
+  }
 }
 
 function readData(path: string): Uint8Array {

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
 import { HallmarkError, InputError, UsageError, VerificationError } from '../core/errors.ts';
 import { MAX_POLICY_BYTES } from '../core/limits.ts';
@@ -73,7 +73,7 @@ export function gitVerifyCommand(cli: Cli): Command {
     .addOption(
       new Option('--allow <kind>', 'accept what has no signature of this kind to verify; repeatable')
         .choices(FOREIGN)
-        .argParser((value: string, previous: string[] = []) => [...previous, value]),
+        .argParser(parseAllowed),
     )
     .option('--online', 'look up log entries that signatures do not hold')
     .option('--pre-receive', 'be the pre-receive hook of a repository: what to verify is on standard input')
@@ -98,6 +98,11 @@ Exit codes: 0 all are verified or allowed, 10 one is not signed with an identity
     .action((revisions: string[], flags: Flags) => verifyObjects(cli, revisions, flags));
   signerOptions(command);
   return trustOptions(command);
+}
+
+function parseAllowed(value: string, previous: readonly string[] = []): string[] {
+  if (FOREIGN.some((kind) => kind === value)) return [...previous, value];
+  throw new InvalidArgumentError(`Allowed are ${FOREIGN.join(', ')}.`);
 }
 
 async function verifyObjects(cli: Cli, revisions: readonly string[], flags: Flags): Promise<void> {

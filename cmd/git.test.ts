@@ -126,6 +126,24 @@ describe('the program that git calls', () => {
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^\[GNUPG:\] BEGIN_SIGNING H8\nhallmark: [^\n]+\n$/);
   });
+  test('what cannot be read at all is an error too', () => {
+    const { code, stdout } = hallmark(['--status-fd=1', '--verify', join(home, 'signature'), join(home, 'none')]);
+    expect([code, keywords(stdout)]).toEqual([1, ['NEWSIG', 'ERRSIG', 'TRUST_UNDEFINED']]);
+  });
+  test('a key ID left over from gpg does not matter where git signs with X.509, and is for gpg elsewhere', () => {
+    const sign = (format: string) =>
+      hallmark(['--status-fd=2', '-bsau', '0123456789ABCDEF'], {
+        input: payload,
+        env: {
+          HALLMARK_PASSED_ON: '1',
+          GIT_CONFIG_COUNT: '1',
+          GIT_CONFIG_KEY_0: 'gpg.format',
+          GIT_CONFIG_VALUE_0: format,
+        },
+      }).stderr;
+    expect(sign('x509')).toContain('so it can only verify');
+    expect(sign('openpgp')).toContain('passed on to is Hallmark again');
+  });
   test('what is not of Sigstore needs gpg, and says so where there is none', () => {
     writeFileSync(
       join(home, 'foreign'),
@@ -214,6 +232,7 @@ describe('git verify', () => {
     expect(hallmark(['git', 'verify', tree, '--any-signer']).code).toBe(2);
     expect(hallmark(['git', 'verify', '--any-signer', '--policy', 'x']).code).toBe(2);
     expect(hallmark(['git', 'verify', signed, '--key', 'x']).code).toBe(2);
+    expect(hallmark(['git', 'verify', signed, '--any-signer', '--allow', 'rejected']).code).toBe(2);
   });
   test('a hook without input, a deletion, and nonsense', () => {
     const hook = (input: string) => hallmark(['git', 'verify', '--pre-receive', '--any-signer'], { input }).code;
