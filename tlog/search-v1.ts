@@ -31,7 +31,7 @@ export async function searchIndex(log: SearchableLog, query: Json): Promise<Sear
 
   const operator = fields.optionalString('operator') || 'or';
   if (operator !== 'and' && operator !== 'or') throw new Refusal(422, 'operator in body should be one of [and or]');
-  if (!(await log.follower.caughtUp(WAIT_MS))) {
+  if (!(await log.follower.caughtUp('all', WAIT_MS))) {
     const { indexed, treeSize } = log.follower.coverage();
     throw new Refusal(503, `the search index is behind: ${indexed} of ${treeSize} entries`, { 'Retry-After': '2' });
   }

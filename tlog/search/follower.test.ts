@@ -87,7 +87,7 @@ const every = (from: number, size: number): number[] =>
   Array.from({ length: size }, (_, i) => i).filter((i) => i % 10 === from);
 
 async function expectAll(follower: Follower, searchable: SearchableLog, size: number): Promise<void> {
-  expect(await follower.caughtUp(10_000)).toBe(true);
+  expect(await follower.caughtUp('all', 10_000)).toBe(true);
   expect(follower.coverage()).toEqual({ treeSize: size, indexed: size });
   for (const i of [0, 7]) expect(await indexesOf(searchable, `artifact ${i}`)).toEqual(every(i, size));
   expect(await indexesOf(searchable, 'nothing')).toEqual([]);
@@ -117,7 +117,7 @@ describe('a follower', () => {
     const first = follow(fake, grown, thread);
     for (let i = 0; i < 10; i++) {
       fake.grow(13);
-      await first.follower.caughtUp(10_000);
+      await first.follower.caughtUp('all', 10_000);
     }
     await expectAll(first.follower, first.searchable, 130);
     await first.follower.close();
@@ -172,10 +172,10 @@ describe('a follower', () => {
     const fake = fakeLog();
     const { follower, faults, searchable } = follow(fake, undefined, createLocalThread());
     fake.grow(5);
-    await follower.caughtUp(10_000);
+    await follower.caughtUp('all', 10_000);
     fake.state.broken = true;
     fake.grow(3);
-    expect(await follower.caughtUp(50)).toBe(false);
+    expect(await follower.caughtUp('all', 50)).toBe(false);
     expect(follower.coverage()).toEqual({ treeSize: 8, indexed: 5 });
     expect(faults.map(String)).toEqual(['Error: the disk is gone']);
     expect(await indexesOf(searchable, 'artifact 7')).toEqual([]);
@@ -192,7 +192,7 @@ describe('a follower', () => {
     await expectAll(follower, searchable, 40);
     fake.state.broken = true;
     fake.grow(10);
-    expect(await follower.caughtUp(50)).toBe(false);
+    expect(await follower.caughtUp('all', 50)).toBe(false);
     fake.state.broken = false;
     fake.grow(14);
     await expectAll(follower, searchable, 64);
@@ -205,7 +205,7 @@ describe('a follower', () => {
     const fake = fakeLog();
     fake.grow(20);
     const { follower, searchable } = follow(fake, undefined, createLocalThread());
-    await follower.caughtUp(10_000);
+    await follower.caughtUp('all', 10_000);
     const [[key]] = query('artifact 3').groups as [[Uint8Array]];
     const alike = key.slice();
     alike[31] = (alike[31] as number) ^ 1;
@@ -215,12 +215,29 @@ describe('a follower', () => {
     await follower.close();
   });
 
+  test('has the newest entries before a gap is filled', async () => {
+    const fake = fakeLog();
+    const directory = newFolder();
+    fake.grow(16 * 130 + 1);
+    const thread = createLocalThread();
+    const slow: IndexThread = {
+      ...thread,
+      run: (task, args) => Bun.sleep(1).then(() => thread.run(task, args)) as never,
+    };
+    const { follower, searchable } = follow(fake, directory, slow);
+    expect(await follower.caughtUp('newest', 10_000)).toBe(true);
+    expect(follower.coverage().indexed).toBeLessThan(fake.leaves.length);
+    const { hits } = await searchPage([searchable], { ...query(''), groups: [] }, undefined, 1);
+    expect(hits.map(({ index }) => index)).toEqual([fake.leaves.length - 1]);
+    await follower.close();
+  });
+
   test('ends while it waits, and answers who waits for it', async () => {
     const fake = fakeLog();
     const { follower } = follow(fake, undefined, createLocalThread());
     fake.state.broken = true;
     fake.grow(1);
-    const waiting = follower.caughtUp(60_000);
+    const waiting = follower.caughtUp('all', 60_000);
     await follower.close();
     expect(await waiting).toBe(false);
   });

@@ -30,8 +30,11 @@ export interface Coverage {
 }
 
 export interface Follower {
-  /** Waits until all that the log holds now is indexed, at most `ms`. False if it is not. */
-  caughtUp(ms: number): Promise<boolean>;
+  /**
+   * Waits until the newest entry that the log holds now is indexed, or all up to it, at most `ms`. False if it is not. All
+   * are indexed with the newest one, unless files were lost that have to be made again.
+   */
+  caughtUp(what: 'newest' | 'all', ms: number): Promise<boolean>;
   coverage(): Coverage;
   /** Entries below `before` that may fit the query, the newest first: fingerprints are compared, so look at each. */
   search(query: IndexQuery, before: number, limit: number, seeks: number): Promise<Found>;
@@ -52,11 +55,12 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
   /** One that failed: two indexes over the same files would remove them under each other. */
   let abandoned: typeof session;
   let indexed = 0;
+  let newest = 0;
   let closed = false;
   /** Ends a pause. */
   let wake = (): void => {};
   let failed = false;
-  const waiters = new Set<{ size: number; resolve: (reached: boolean) => void }>();
+  const waiters = new Set<{ isReached: () => boolean; resolve: (reached: boolean) => void }>();
 
   const size = (): number => Number(log.head().treeSize);
   const rootHash = async (end: number): Promise<string> => serializeHex(await log.rootAt(BigInt(end)));
@@ -94,7 +98,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
         // What the thread held is gone with it.
         if (session && session.starts !== thread.starts) session = undefined;
         state = session && state ? await step(state, session.id) : await open();
-        indexed = state.indexed;
+        ({ indexed, newest } = state);
         for (const fault of state.faults) onFault(new Error(fault));
         failed = state.faults.length > 0;
       } catch (error) {
@@ -104,7 +108,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
         session = undefined;
         failed = true;
       }
-      for (const waiter of waiters) if (indexed >= waiter.size) waiter.resolve(true);
+      for (const waiter of waiters) if (waiter.isReached()) waiter.resolve(true);
       const grew = size() > lastSize;
       lastSize = size();
       if (failed) await pause(PAUSE_MS);
@@ -129,11 +133,12 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
 
   return {
     coverage: () => ({ treeSize: size(), indexed: Math.min(indexed, size()) }),
-    async caughtUp(ms) {
+    async caughtUp(what, ms) {
       const wanted = size();
-      if (indexed >= wanted) return true;
+      const isReached = (): boolean => (what === 'all' ? indexed : newest) >= wanted;
+      if (isReached()) return true;
       const { promise, resolve } = Promise.withResolvers<boolean>();
-      const waiter = { size: wanted, resolve };
+      const waiter = { isReached, resolve };
       waiters.add(waiter);
       const timer = setTimeout(() => resolve(false), ms);
       if (!failed) wake();

@@ -27,7 +27,7 @@ export function createSearchApi({ logs: logsNow, onFault }: SearchApiOptions) {
     if (asked.length === 0) {
       throw new InputError('FIELD_INVALID', `log: not one of ${[...new Set(logs.map(nameOf))].join(', ')}`);
     }
-    await Promise.all(asked.map(({ follower }) => follower.caughtUp(WAIT_MS)));
+    await Promise.all(asked.map(({ follower }) => follower.caughtUp('newest', WAIT_MS)));
     const coverage = asked.map((each) => ({ ...placeOf(each), ...each.follower.coverage() }));
     const page = await searchPage(asked, query, position, limit);
     return jsonResponse(

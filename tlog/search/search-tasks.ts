@@ -39,6 +39,8 @@ export function openSearch(options: Omit<TreeIndexOptions, 'onFault'>): OpenedSe
 export interface SearchState {
   /** Entries that can be found. */
   readonly indexed: number;
+  /** The newest of them is the one before this. */
+  readonly newest: number;
   /** What to give to `takeIn` next. */
   readonly wanted: Wanted | undefined;
   /** `takeIn` needs the root of the tree of size `wanted.end`. */
@@ -59,6 +61,7 @@ export function stateOfSearch(id: number, size: number, max: number): SearchStat
   open.faults = [];
   return {
     indexed: open.index.indexed,
+    newest: open.index.newest,
     wanted,
     needsRoot: wanted !== undefined && open.index.isSlotEnd(wanted.end),
     faults,

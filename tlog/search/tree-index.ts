@@ -113,6 +113,11 @@ export class TreeIndex {
     return [...this.#segments, ...this.#builders()].reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
+  /** The newest entry that is indexed is the one before this. */
+  get newest(): number {
+    return Math.max(0, ...[...this.#segments, ...this.#builders()].map(({ end }) => end));
+  }
+
   /**
    * What to add next, of a log of this size: the newest entries, and when they are there, gaps. At most `max`; undefined if
    * all is indexed. If `end` is that of a slot, `add` needs the root of the tree of that size.
