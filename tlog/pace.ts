@@ -8,21 +8,36 @@ export interface Pace {
   timeFor(entries: number): number;
 }
 
-/** Share of the newest measurement in an average: a stall of the disk is forgotten after some ten commits. */
-const WEIGHT = 0.2;
-/** From so many entries on a commit tells what one more entry costs; below, what a commit costs whatever is in it. */
-const MANY = 64;
+/** Share of the newest measurement in an average: a stall of the disk is forgotten after some twenty commits. */
+const WEIGHT = 0.1;
+/** Milliseconds for one more entry in a commit, until commits of different sizes tell: those of a slow disk. */
+const PER_ENTRY = 0.125;
+/** Milliseconds for a commit, until one was measured. */
+const PER_COMMIT = 5;
+/** Variance of the sizes of commits from which their times tell what one more entry costs. */
+const TELLING = 100;
 
+/**
+ * The line of least squares through sizes and times of the last commits: what a commit costs whatever is in it, and what one
+ * more entry costs. A disk that stalls makes commits slow, not entries, however many happened to be in them.
+ */
 export function createPace(): Pace {
-  // What a slow disk does, until something is known.
-  let perEntry = 0.125;
-  let perCommit = 5;
-  const average = (old: number, measured: number): number => old + WEIGHT * (measured - old);
+  let size = 1;
+  let time = PER_COMMIT + PER_ENTRY;
+  let variance = 0;
+  let covariance = 0;
   return {
     measured(entries, milliseconds) {
-      if (entries >= MANY) perEntry = average(perEntry, milliseconds / entries);
-      else perCommit = average(perCommit, Math.max(0, milliseconds - entries * perEntry));
+      const [bySize, byTime] = [entries - size, milliseconds - time];
+      size += WEIGHT * bySize;
+      time += WEIGHT * byTime;
+      variance = (1 - WEIGHT) * (variance + WEIGHT * bySize * bySize);
+      covariance = (1 - WEIGHT) * (covariance + WEIGHT * bySize * byTime);
     },
-    timeFor: (entries) => Math.ceil(entries / MAX_APPEND_BATCH) * perCommit + entries * perEntry,
+    timeFor(entries) {
+      const perEntry = Math.min(variance > TELLING ? Math.max(0, covariance / variance) : PER_ENTRY, time / size);
+      const perCommit = time - perEntry * size;
+      return Math.ceil(entries / MAX_APPEND_BATCH) * perCommit + entries * perEntry;
+    },
   };
 }
