@@ -269,6 +269,7 @@ test('metrics answer at an address of their own, and nothing else does there', a
     'hallmark_log_unindexed_entries{tree="v2"} 0',
     'hallmark_log_appends_total{tree="v1",result="appended"} 1',
     'hallmark_log_waiting_entries{tree="v1"} 0',
+    'hallmark_signature_checks_under_way 0',
     'hallmark_certificates_issued_total 0',
     'hallmark_timestamps_issued_total 0',
   ]) {

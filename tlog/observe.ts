@@ -1,3 +1,4 @@
+import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { StorageError } from '../core/errors.ts';
 import { type Metrics, SECONDS_BUCKETS } from '../core/metrics.ts';
 import type { Log } from './log.ts';
@@ -68,6 +69,26 @@ export function createLogMetrics(metrics: Metrics): LogMetrics {
         },
       };
     },
+  };
+}
+
+/** The same verifier, what it has under way counted. What large requests make a thread verify is not in it. */
+export function observeVerifier(metrics: Metrics, verifier: AsyncVerifier): AsyncVerifier {
+  let underWay = 0;
+  metrics.gauge('hallmark_signature_checks_under_way', 'Signatures that wait or are being verified.', [], () => [
+    [underWay],
+  ]);
+  const counted = async (check: Promise<boolean>): Promise<boolean> => {
+    underWay += 1;
+    try {
+      return await check;
+    } finally {
+      underWay -= 1;
+    }
+  };
+  return {
+    isValidSignature: (...asked) => counted(verifier.isValidSignature(...asked)),
+    isValidDigestSignature: (...asked) => counted(verifier.isValidDigestSignature(...asked)),
   };
 }
 

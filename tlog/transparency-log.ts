@@ -27,7 +27,13 @@ import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
 import type { LogReader } from './log-reader.ts';
-import { createLogMetrics, createWitnessMetrics, observeSearch, type WitnessMetrics } from './observe.ts';
+import {
+  createLogMetrics,
+  createWitnessMetrics,
+  observeSearch,
+  observeVerifier,
+  type WitnessMetrics,
+} from './observe.ts';
 import { createRekorV1, type V1Shard } from './rekor-v1.ts';
 import { createRekorV2, type V2Shard } from './rekor-v2.ts';
 import { createFollower } from './search/follower.ts';
@@ -176,7 +182,7 @@ export async function openTransparencyLog(
       ? undefined
       : { directory: indexes, seal: (job) => thread.run('sealDuplicates', [job]), onFault: onIndexFault };
   const host = hostOf(publicUrl);
-  const bodies = createBodyReader(createAsyncVerifier());
+  const bodies = createBodyReader(observeVerifier(options.metrics, createAsyncVerifier()));
   const entryRate = createEntryRate(options.entryRate, clock);
   const observer = createLogMetrics(options.metrics);
   const commits = createGroupCommit(observer.observeStore(store));
