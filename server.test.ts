@@ -370,6 +370,23 @@ describe('with witnesses', () => {
     expect(logged.join('\n')).not.toContain('transparency log failed');
     await stack.close();
   });
+  test('a new shard needs a host of its own: under the old one witnesses would see a log that begins anew', async () => {
+    const { stack, postV2 } = await openWitnessed();
+    expect((await postV2('a')).status).toBe(201);
+    const rotate = async (url?: string): Promise<Response> => {
+      const body = JSON.stringify({ log: 'v2', ...(url === undefined ? {} : { url }) });
+      const request = new Request('http://hallmark/log/rotate', { method: 'POST', body });
+      return (await stack.admin(request, new URL(request.url), LOOPBACK)) as Response;
+    };
+    for (const url of [undefined, URL_HERE, 'http://127.0.0.1:9999']) {
+      const answer = await rotate(url);
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([500, 'CONFIG_INVALID']);
+    }
+    expect((await postV2('b')).status).toBe(201);
+    expect((await rotate('https://log2.example')).status).toBe(200);
+    expect((await postV2('c')).status).toBe(405);
+    await stack.close();
+  });
   test('fail open: it is published and the log says so', async () => {
     const { stack, witnesses, postV2 } = await openWitnessed({ fail: 'open' });
     witnesses.faults.set('w1.example', () => new Response('', { status: 500 }));
