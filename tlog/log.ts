@@ -3,8 +3,8 @@
  *
  * Life of an entry
  *   1. `append` computes the leaf hash and puts the submission into `waiting`, or joins the same submission if one waits
- *      or is being committed. The queue is bounded: beyond half a second's
- *      work, by the pace of the commits so far, the answer is OVERLOADED.
+ *      or is being committed. The queue is bounded: beyond half a second's work, by the pace of the commits so far, the
+ *      answer is OVERLOADED.
  *   2. The sequencer (one loop per log) takes what has gathered as a batch and asks the index of identities which of it is
  *      known. It alone commits, and whoever else extends the stored tree makes its commit fail, so between this question
  *      and the commit no duplicate can slip in.
@@ -15,16 +15,24 @@
  *   5. Each append is answered with an inclusion proof to that checkpoint, verified before it leaves.
  *
  * Ownership: `state` is replaced by the sequencer alone (step 4 and `reload`) and immutable, so a reader takes it once
- * and works on a consistent tree. The indexes are filled by the sequencer alone, in the same turn. `waiting`, `waitingBytes` and `inFlight` change only between awaits. `stale` is set by
- * a failed batch and cleared by `reload`. `broken` is set once and for ever.
+ * and works on a consistent tree. The indexes are filled by the sequencer alone, in the same turn. `waiting`,
+ * `waitingBytes` and `inFlight` change only between awaits. `stale` is set by a failed batch and cleared by `reload`.
+ * `broken` is set once and for ever.
  *
- * What a crash means
- *   before the commit's transaction ends: nothing was stored, nobody got an answer; the checkpoint of step 3 was signed
- *     but never left the memory, so the other one of the same size that follows does not contradict anything published.
- *   after it, before step 4 or 5: the entries are in the log and covered by the stored checkpoint; the submitters got no
- *     answer, and a repeated submission finds its entry as a duplicate, as the indexes are filled from the log at start.
- *   A commit that fails or whose result is unknown is both at once: every waiting append fails, and before the next batch
- *   `reload` reads the head from the store, which must extend the last published one, and completes the indexes.
+ * Order of durable writes, and what a crash before each means. The commit is one write to whoever asks the store.
+ *   a. Full tiles, where they are objects of their own (in SQLite they are part of b). Before: nothing of this batch was
+ *      there. The checkpoint of step 3 was signed but never left the memory, so the other one of the same size that
+ *      follows contradicts nothing published.
+ *   b. Leaf rows, identities and the head with its checkpoint, in one transaction. Before: the tiles of a are named by
+ *      nothing and never read; else as before a.
+ *   c. The end of the transaction (in SQLite: fdatasync of the write-ahead log). Before: as before b.
+ *   d. Nothing more. Before step 4 or 5: the entries are in the log and covered by the stored checkpoint; the submitters got
+ *      no answer, and a repeated submission finds its entry as a duplicate, as the indexes are filled from the log at start.
+ *   e. Index files, search and the copy of the write-ahead log into the database follow later. Before: they are made again
+ *      from the log, or copied at the next start.
+ *   A commit that fails or whose result is unknown is all of these at once: every waiting append fails, as do those of the
+ *   other trees that shared it, and before the next batch `reload` reads the head from the store, which must extend the last
+ *   published one, and completes the indexes.
  */
 import { serializeHex } from '../core/bytes/bytes.ts';
 import { StorageError } from '../core/errors.ts';
