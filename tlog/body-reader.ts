@@ -14,8 +14,8 @@ export interface BodyReader {
 }
 
 /**
- * A small body is read here, many of them in stretches. A large one, up to megabytes that someone else wrote, goes to a thread of its own, which reads
- * one after the other; `pendingBytes` are those that it was given and has not answered for.
+ * A small body is read here, many of them in stretches. A large one, up to megabytes that someone else wrote, goes to a thread
+ * of its own, which reads one after the other; `pendingBytes` are those that it was given and has not answered for.
  */
 export function createBodyReader(verifier: AsyncVerifier): BodyReader {
   const thread = createIndexThread();
