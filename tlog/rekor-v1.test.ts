@@ -381,22 +381,6 @@ describe('a request made to be costly', () => {
   });
 });
 
-describe('more signatures than can be verified soon', () => {
-  test('are refused with 503, and no others', async () => {
-    const log = await openTestLog();
-    const slow = generateKey('p521');
-    const proposals = Array.from({ length: 400 }, (_, i) => hashedRekordV1(`${i}`, slow));
-    const answers = await Promise.all(proposals.map((proposal) => log.post(POST, proposal)));
-    const logged = answers.filter(({ status }) => status === 201).length;
-    const refused = answers.filter(({ status }) => status === 503);
-    expect([logged + refused.length, logged > 0, refused.length > 0]).toEqual([400, true, true]);
-    expect(refused.every(({ headers }) => headers.has('retry-after'))).toBe(true);
-    expect(log.faults).toEqual([]);
-    const again = await log.post(POST, hashedRekordV1('again', slow));
-    expect(again.status).toBe(201);
-  });
-});
-
 describe('large requests', () => {
   test('are read beside the event loop, and refused with 503 beyond two of the largest', async () => {
     const log = await openTestLog();

@@ -105,13 +105,13 @@ describe('an attacker', () => {
   const submit = (verifier: AsyncVerifier): Promise<boolean> =>
     verifier.isValidDigestSignature(publicKey, 'sha512', digest('sha512', MESSAGE), signature);
 
-  test('who sends more than half a second of work is answered OVERLOADED, and later verified again', async () => {
-    const verifier = createAsyncVerifier();
-    const results = await Promise.allSettled(Array.from({ length: 400 }, () => submit(verifier)));
+  test('who sends more work than may be under way is answered OVERLOADED, and later verified again', async () => {
+    const verifier = createAsyncVerifier(50_000);
+    const results = await Promise.allSettled(Array.from({ length: 30 }, () => submit(verifier)));
     const refused = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
-    expect(refused.length).toBeGreaterThan(50);
+    expect(refused.length).toBe(15); // a signature of P-521 counts as 3.2 ms
     expect(refused.every((reason) => reason instanceof HallmarkError && reason.code === 'OVERLOADED')).toBe(true);
-    expect(results.filter((result) => result.status === 'fulfilled' && result.value).length).toBe(400 - refused.length);
+    expect(results.filter((result) => result.status === 'fulfilled' && result.value).length).toBe(15);
     expect(await submit(verifier)).toBe(true);
   });
 

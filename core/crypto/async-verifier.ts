@@ -51,17 +51,15 @@ interface JudgeTask extends Task {
   readonly judge: () => boolean;
 }
 
-/** A verifier that owns a queue of work for the event loop and a bound on all that is under way. */
-export function createAsyncVerifier(): AsyncVerifier {
+/** A verifier that owns a queue of work for the event loop and a bound, in microseconds, on all that is under way. */
+export function createAsyncVerifier(maxPending = MAX_PENDING_VERIFICATION_MICROSECONDS): AsyncVerifier {
   const waiting: (EcdsaTask | JudgeTask)[] = [];
   let pendingCost = 0;
   let pendingBytes = 0;
   let running = false;
 
   async function within(cost: number, bytes: number, work: () => Promise<boolean>): Promise<boolean> {
-    const tooMuch =
-      pendingCost + cost > MAX_PENDING_VERIFICATION_MICROSECONDS ||
-      pendingBytes + bytes > MAX_PENDING_VERIFICATION_BYTES;
+    const tooMuch = pendingCost + cost > maxPending || pendingBytes + bytes > MAX_PENDING_VERIFICATION_BYTES;
     if (tooMuch && pendingCost > 0) {
       throw new StorageError('OVERLOADED', 'too many signatures wait to be verified', {
         hint: 'try again in a second',
