@@ -7,6 +7,7 @@ import { serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { sha256 } from '../../core/crypto/hash.ts';
 import { generateKey } from '../../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../../core/crypto/public-key.ts';
+import { rejectionOf } from '../../core/testing.ts';
 import { createIndexThread, createLocalThread, type IndexThread } from '../index/thread.ts';
 import type { LogReader } from '../log-reader.ts';
 import type { Leaf } from '../store.ts';
@@ -162,8 +163,15 @@ describe('a follower', () => {
     fake.grow(30);
     await expectAll(follower, searchable, 30);
     dead = true;
+    await expect(rejectionOf(searchPage([searchable], query('x'), undefined, 1))).resolves.toMatchObject({
+      code: 'OVERLOADED',
+    });
     fake.grow(5);
     await expectAll(follower, searchable, 35);
+    expect(faults.length).toBe(0);
+    dead = true;
+    fake.grow(5);
+    await expectAll(follower, searchable, 40);
     expect(faults.length).toBe(1);
     await follower.close();
   });
@@ -178,6 +186,8 @@ describe('a follower', () => {
     expect(await follower.caughtUp('all', 50)).toBe(false);
     expect(follower.coverage()).toEqual({ treeSize: 8, indexed: 5 });
     expect(faults.map(String)).toEqual(['Error: the disk is gone']);
+    // What was indexed before is still found.
+    expect(await indexesOf(searchable, 'artifact 3')).toEqual([3]);
     expect(await indexesOf(searchable, 'artifact 7')).toEqual([]);
     fake.state.broken = false;
     await expectAll(follower, searchable, 8);

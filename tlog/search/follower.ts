@@ -3,6 +3,7 @@
  * asks it. The log does not know: an append does not wait for the index, and what the index lost is read again.
  */
 import { serializeHex } from '../../core/bytes/bytes.ts';
+import { StorageError } from '../../core/errors.ts';
 import type { IndexThread } from '../index/thread.ts';
 import type { LogReader } from '../log-reader.ts';
 import type { Leaf } from '../store.ts';
@@ -36,7 +37,10 @@ export interface Follower {
    */
   caughtUp(what: 'newest' | 'all', ms: number): Promise<boolean>;
   coverage(): Coverage;
-  /** Entries below `before` that may fit the query, the newest first: fingerprints are compared, so look at each. */
+  /**
+   * Entries below `before` that may fit the query, the newest first: fingerprints are compared, so look at each. OVERLOADED
+   * while the index is being opened.
+   */
   search(query: IndexQuery, before: number, limit: number, seeks: number): Promise<Found>;
   close(): Promise<void>;
 }
@@ -80,32 +84,39 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
     return thread.run('wantedOfSearch', [id, roots, now, BATCH]);
   }
 
-  async function step(state: SearchState, id: number): Promise<SearchState> {
-    const { wanted, needsRoot } = state;
-    if (!wanted) return thread.run('stateOfSearch', [id, size(), BATCH]);
+  /** What of the log the index wants; undefined if it wants nothing. */
+  async function read({ wanted, needsRoot }: SearchState) {
+    if (!wanted) return undefined;
     const leaves = await log.entries(BigInt(wanted.start), BigInt(wanted.end));
     const root = needsRoot ? await rootHash(wanted.end) : undefined;
-    const packed = pack(leaves);
-    const buffers = [packed.bytes.buffer, packed.lengths.buffer] as ArrayBuffer[];
-    return thread.run('takeIn', [id, wanted.start, packed, root, size(), BATCH], buffers);
+    return { start: wanted.start, packed: pack(leaves), root };
   }
 
   async function follow(): Promise<void> {
     let state: SearchState | undefined;
     let lastSize = 0;
     while (!closed) {
+      let reading = false;
       try {
         // What the thread held is gone with it.
-        if (session && session.starts !== thread.starts) session = undefined;
-        state = session && state ? await step(state, session.id) : await open();
+        if (session && session.starts !== thread.starts) lose();
+        if (!session || !state) state = await open();
+        else {
+          reading = true;
+          const work = await read(state);
+          reading = false;
+          state = work
+            ? await takeIn(session.id, work)
+            : await thread.run('stateOfSearch', [session.id, size(), BATCH]);
+        }
         ({ indexed, newest } = state);
         for (const fault of state.faults) onFault(new Error(fault));
         failed = state.faults.length > 0;
       } catch (error) {
         if (closed) return;
         onFault(error);
-        abandoned = session ?? abandoned;
-        session = undefined;
+        // Where it is the log that failed, what is indexed can still be searched.
+        if (!reading) lose();
         failed = true;
       }
       for (const waiter of waiters) if (waiter.isReached()) waiter.resolve(true);
@@ -116,6 +127,19 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
       else if (!state?.wanted) await pause(GATHER_MS);
       else if (state.wanted.isGap && grew) await pause(GAP_REST_MS);
     }
+  }
+
+  function takeIn(id: number, work: NonNullable<Awaited<ReturnType<typeof read>>>): Promise<SearchState> {
+    const { start, packed, root } = work;
+    const buffers = [packed.bytes.buffer, packed.lengths.buffer] as ArrayBuffer[];
+    return thread.run('takeIn', [id, start, packed, root, size(), BATCH], buffers);
+  }
+
+  function lose(): void {
+    abandoned = session ?? abandoned;
+    session = undefined;
+    indexed = 0;
+    newest = 0;
   }
 
   function pause(ms: number): Promise<void> {
@@ -135,7 +159,7 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
     coverage: () => ({ treeSize: size(), indexed: Math.min(indexed, size()) }),
     async caughtUp(what, ms) {
       const wanted = size();
-      const isReached = (): boolean => (what === 'all' ? indexed : newest) >= wanted;
+      const isReached = (): boolean => session !== undefined && (what === 'all' ? indexed : newest) >= wanted;
       if (isReached()) return true;
       const { promise, resolve } = Promise.withResolvers<boolean>();
       const waiter = { isReached, resolve };
@@ -148,8 +172,12 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
       return reached;
     },
     async search(query, before, limit, seeks) {
-      if (!session || session.starts !== thread.starts) return { indexes: [], seconds: [], next: undefined };
-      return thread.run('searchTree', [session.id, query, before, limit, seeks]);
+      if (!session) throw unavailable();
+      try {
+        return await thread.run('searchTree', [session.id, query, before, limit, seeks]);
+      } catch (cause) {
+        throw unavailable(cause);
+      }
     },
     async close() {
       closed = true;
@@ -160,6 +188,9 @@ export function createFollower({ log, tree, thread, directory, onFault, sizes }:
     },
   };
 }
+
+const unavailable = (cause?: unknown): StorageError =>
+  new StorageError('OVERLOADED', 'the search index is being opened', { hint: 'try again in a second', cause });
 
 function pack(leaves: readonly Leaf[]): PackedEntries {
   const total = leaves.reduce((sum, { body, extra }) => sum + body.length + (extra?.length ?? 0), 0);
