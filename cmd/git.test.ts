@@ -223,6 +223,20 @@ describe('git verify', () => {
     expect([found.code, found.stdout]).toEqual([10, '']);
     expect(hallmark(['git', 'verify', 'main', '--any-signer', '--allow', 'unsigned']).code).toBe(0);
   });
+  test('so is what somebody else signs with: ssh, gpg, another authority', () => {
+    for (const [label, status] of [
+      ['SSH SIGNATURE', 'ssh'],
+      ['PGP SIGNATURE', 'openpgp'],
+      ['SIGNED MESSAGE', 'x509'],
+    ] as const) {
+      const foreign = serializeUtf8(`-----BEGIN ${label}-----\nU1NIU0lH\n-----END ${label}-----\n`);
+      const body = joinObject(payloadOf(label), foreign, 'sha1')?.body as Uint8Array;
+      const id = run(['git', 'hash-object', '-t', 'commit', '-w', '--stdin'], { input: body }).stdout.trim();
+      const found = json(['git', 'verify', id, '--any-signer', '--allow', status]);
+      expect(found).toMatchObject({ ok: true, objects: [{ id, status, accepted: true }] });
+      expect(hallmark(['git', 'verify', id, '--any-signer', '--allow', 'unsigned']).code).toBe(10);
+    }
+  });
   test('without a policy it is not clear who may have signed', () => {
     const refused = hallmark(['git', 'verify', signed]);
     expect([refused.code, refused.stderr.includes('--any-signer')]).toEqual([2, true]);
