@@ -7,13 +7,14 @@ import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
 
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
-import { keyFingerprint, type PublicKey, serializePublicKeyPem } from '../core/crypto/public-key.ts';
+import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError, StorageError } from '../core/errors.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import type { Peer } from '../core/http/front-end.ts';
 import type { Rate } from '../core/http/rate-limit.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
 import type { Metrics } from '../core/metrics.ts';
+import type { PublishedLog } from '../core/trust/publication.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
 import type { CtLog } from '../core/x509/sct.ts';
 import { createBodyReader } from './body-reader.ts';
@@ -98,18 +99,6 @@ export interface ShardHistory {
   readonly records: readonly ShardRecord[];
   /** Not even the last shard grows any more. */
   readonly frozen: boolean;
-}
-
-/** A log as verifiers have to know it. */
-interface PublishedLog {
-  readonly publicKey: PublicKey;
-  readonly logId: Uint8Array;
-  /** Without a final slash. */
-  readonly baseUrl: string;
-  /** When its key came into use; undefined: at the beginning. */
-  readonly since: Date | undefined;
-  /** When another key took over; undefined: it is in use. */
-  readonly until: Date | undefined;
 }
 
 /** Both in the order of their shards, the active one last; empty where the log does not run. */
