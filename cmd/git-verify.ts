@@ -1,14 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Json } from '../core/bytes/json.ts';
 import { HallmarkError, InputError, UsageError, VerificationError } from '../core/errors.ts';
 import { MAX_POLICY_BYTES } from '../core/limits.ts';
 import { type ObjectFormat, parseSignedObject, signatureKind } from '../gitsign/object.ts';
 import { makerOf } from '../gitsign/person.ts';
 import { type GitPolicy, hasPaths, hasRefs, requireGitPolicy } from '../gitsign/policy.ts';
 import { isOurArmor, parseArmor, parseCmsSignature } from '../gitsign/signature.ts';
-import type { VerifiedGitSignature } from '../gitsign/verify.ts';
-import { type Cli, emit, outputOption, resultText } from './cli.ts';
-import { AlreadyReported, EXIT_REJECTED, errorJson, exitCodeOf } from './exit.ts';
+import { type Cli, outputOption } from './cli.ts';
 import {
   newCommits,
   readObjects,
@@ -21,8 +18,8 @@ import { changedPaths } from './git-paths.ts';
 import { parseGitPolicyText, policyOfIdentities, readGitPolicy, userGitPolicy } from './git-policy.ts';
 import { git, tryGit } from './git-process.ts';
 import { readGitSettings } from './git-settings.ts';
+import { FOREIGN, type Outcome, reportOutcomes } from './git-verify-report.ts';
 import { lookUp, verifyMaybeOnline } from './git-verifying.ts';
-import { printable, reportText } from './report.ts';
 import { readStandardInput } from './standard-input.ts';
 import { type ResolvedTrust, resolveTrust, type TrustFlags, trustOptions } from './trust-store.ts';
 import { type PolicyFlags, signerOptions, statedPolicy } from './verify-policy.ts';
@@ -30,10 +27,6 @@ import { type PolicyFlags, signerOptions, statedPolicy } from './verify-policy.t
 /** Where a repository keeps its policy. */
 const POLICY_PATH = '.hallmark/policy.yaml';
 const NO_OBJECT = /^0+$/;
-
-/** What an object turned out to be. */
-type Status = 'verified' | 'rejected' | 'unproven' | 'unsigned' | 'openpgp' | 'ssh' | 'x509';
-const FOREIGN = ['unsigned', 'openpgp', 'ssh', 'x509'] as const satisfies Status[];
 
 interface Flags extends PolicyFlags, Omit<TrustFlags, 'output'> {
   readonly anySigner?: true;
@@ -49,15 +42,6 @@ interface Batch {
   readonly wanted: readonly Wanted[];
   readonly policy: GitPolicy | undefined;
   readonly ref: string | undefined;
-}
-
-interface Outcome {
-  readonly id: string;
-  readonly kind: 'commit' | 'tag';
-  readonly status: Status;
-  readonly verified?: VerifiedGitSignature;
-  readonly rules?: readonly string[];
-  readonly error?: HallmarkError;
 }
 
 /** `hallmark git verify`: commits and tags, in one process. */
@@ -118,7 +102,7 @@ async function verifyObjects(cli: Cli, revisions: readonly string[], flags: Flag
   for (const warning of trust.warnings) cli.warn(warning);
   const outcomes: Outcome[] = [];
   for (const batch of batches) outcomes.push(...(await verifyBatch(cli, batch, trust, format, flags)));
-  report(cli, outcomes, flags);
+  reportOutcomes(cli, outcomes, flags);
 }
 
 /** What the command line says of who may have signed; undefined if nothing. */
@@ -296,80 +280,4 @@ function requireTagName(payload: Uint8Array, ref: string | undefined): void {
     'signature',
     `a signed tag of another name, ${JSON.stringify(name ?? '')}, under ${ref}`,
   );
-}
-
-/** Objects up to which each has its line; of more, only those that are not accepted. */
-const MAX_LISTED = 20;
-
-function report(cli: Cli, outcomes: readonly Outcome[], flags: Flags): void {
-  const allowed: readonly string[] = flags.allow ?? [];
-  const isAccepted = ({ status }: Outcome): boolean => status === 'verified' || allowed.includes(status);
-  const failed = outcomes.filter((outcome) => !isAccepted(outcome));
-  const ok = failed.length === 0;
-  const json = {
-    ok,
-    objects: outcomes.map((outcome) => outcomeJson(outcome, isAccepted(outcome))),
-    summary: countsOf(outcomes),
-  };
-  if (flags.output === 'json') cli.out(resultText('json', json, ''));
-  else {
-    const listed = outcomes.length <= MAX_LISTED ? outcomes : failed;
-    const text = `${listed.map(outcomeLine).join('')}${summaryText(outcomes)}`;
-    // What failed is talk: a script that reads standard output finds nothing there to take for a verdict.
-    if (ok) emit(cli, 'text', {}, text);
-    else for (const line of text.trimEnd().split('\n')) cli.say(line);
-  }
-  if (ok) return;
-  const isWrong = failed.some(({ error }) => error !== undefined);
-  const remedy = failed.find(({ error }) => error?.hint !== undefined)?.error?.hint;
-  if (flags.output === 'text' && remedy !== undefined) cli.say(`hint: ${printable(remedy.split('\n')[0] ?? '')}`);
-  throw new AlreadyReported(isWrong ? EXIT_REJECTED : exitCodeOf(new VerificationError('NO_SIGNATURE', 'parse', '')));
-}
-
-function outcomeLine({ id, kind, status, verified, rules, error }: Outcome): string {
-  const what = `${status.padEnd(9)} ${kind.padEnd(6)} ${id.slice(0, 12)}`;
-  if (error !== undefined) return `${what}  ${printable(error.message)} (${error.code})\n`;
-  if (verified === undefined) return `${what}\n`;
-  const by = `${verified.subjectAlternativeName} (${verified.issuer})`;
-  return `${what}  ${printable(by)}${rules === undefined ? '' : `, ${printable(rules.join(', '))}`}\n`;
-}
-
-function countsOf(outcomes: readonly Outcome[]): Record<string, number> {
-  const counts: Record<string, number> = { objects: outcomes.length };
-  for (const { status } of outcomes) counts[status] = (counts[status] ?? 0) + 1;
-  return counts;
-}
-
-function summaryText(outcomes: readonly Outcome[]): string {
-  const signers = new Map<string, number>();
-  for (const { verified } of outcomes) {
-    if (verified === undefined) continue;
-    const name = `${verified.subjectAlternativeName} (${verified.issuer})`;
-    signers.set(name, (signers.get(name) ?? 0) + 1);
-  }
-  const { objects = 0, ...counts } = countsOf(outcomes);
-  return reportText(`${objects} ${objects === 1 ? 'object' : 'objects'}`, [
-    ...Object.entries(counts).map(([status, count]) => [status, String(count)] as const),
-    ['signed by', ...[...signers].map(([name, count]) => `${name}: ${count}`)],
-  ]);
-}
-
-function outcomeJson({ id, kind, status, verified, rules, error }: Outcome, accepted: boolean): Json {
-  return {
-    id,
-    kind,
-    status,
-    accepted,
-    ...(verified !== undefined && {
-      signer: {
-        subjectAlternativeName: verified.subjectAlternativeName,
-        issuer: verified.issuer,
-        claims: { ...verified.claims },
-      },
-      times: verified.times.map(({ time, source }) => ({ time: time.toISOString(), source })),
-      logEntries: verified.logEntries.map(({ log, logIndex }) => ({ url: log.baseUrl, logIndex: String(logIndex) })),
-    }),
-    ...(rules !== undefined && { rules: [...rules] }),
-    ...(error !== undefined && { error: errorJson(error) }),
-  };
 }
