@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { type Bundle, parseBundle } from '../core/bundle/bundle.ts';
 import { InputError, parseNamed, UsageError, VerificationError } from '../core/errors.ts';
 import { readFileBounded, readStdinBounded } from '../core/files.ts';
 import { MAX_BUNDLE_BYTES } from '../core/limits.ts';
 import { parseDigestReference } from './artifact.ts';
+import { shellWord } from './report.ts';
 
 /** What `hallmark sign` adds to a file's name for its bundle. */
 export const BUNDLE_SUFFIX = '.sigstore.json';
@@ -20,18 +21,25 @@ export function readBundleOf(artifact: string, named: string | undefined): { bun
   }
   if (artifact === '-' || digest !== undefined) {
     throw new UsageError('there is no file name to find the bundle by', {
-      hint: `hallmark verify ${artifact} --bundle FILE${BUNDLE_SUFFIX} ...`,
+      hint: `hallmark verify ${shellWord(artifact)} --bundle FILE${BUNDLE_SUFFIX} ...`,
     });
   }
   const path = `${artifact}${BUNDLE_SUFFIX}`;
-  if (sizeOf(artifact) === undefined) {
+  if (statOf(artifact) === undefined) {
     throw new InputError('INPUT_MISSING', `${artifact} does not exist`, {
       hint: 'name a file that exists, or give its digest as sha256:HEX with --bundle',
     });
   }
-  if (sizeOf(path) === undefined) {
+  const beside = statOf(path);
+  if (beside === undefined) {
     throw new VerificationError('NO_SIGNATURE', 'parse', `${artifact} has no signature beside it (${path})`, {
-      hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${artifact}`,
+      hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${shellWord(artifact)}`,
+    });
+  }
+  // Nobody named it: what waits for a writer, or never ends, was put there.
+  if (beside !== 'unreadable' && !beside.isFile()) {
+    throw new InputError('INPUT_UNREADABLE', `bundle ${path} is not a regular file`, {
+      hint: `if it is meant, name it: hallmark verify ${shellWord(artifact)} --bundle ${shellWord(path)} ...`,
     });
   }
   return { bundle: readBundle(path), path };
@@ -39,8 +47,8 @@ export function readBundleOf(artifact: string, named: string | undefined): { bun
 
 /** Reads and parses a bundle file, or `-` for standard input. INPUT_*, BUNDLE_*. */
 export function readBundle(path: string): Bundle {
-  const size = path === '-' ? undefined : sizeOf(path);
-  if (size !== undefined && size > MAX_BUNDLE_BYTES) {
+  const found = path === '-' ? undefined : statOf(path);
+  if (typeof found === 'object' && found.size > MAX_BUNDLE_BYTES) {
     throw new InputError('INPUT_TOO_LARGE', `bundle ${path} is larger than ${MAX_BUNDLE_BYTES} bytes`, {
       hint: 'is it the right file? Bundles are a few kilobytes',
     });
@@ -51,12 +59,11 @@ export function readBundle(path: string): Bundle {
   return parseNamed(`bundle ${path === '-' ? 'on standard input' : path}`, hint, () => parseBundle(bytes));
 }
 
-/** Bytes of a file, undefined if there is none; for what has no size, as a pipe, 0. */
-function sizeOf(path: string): number | undefined {
+/** What is there, through links; undefined if nothing. Unreadable folders are left to the read itself, which says what is wrong. */
+function statOf(path: string): Stats | 'unreadable' | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.size;
+    return statSync(path, { throwIfNoEntry: false });
   } catch {
-    // Unreadable folders are left to the read itself, which says what is wrong.
-    return 0;
+    return 'unreadable';
   }
 }

@@ -1,4 +1,5 @@
 import { HallmarkError, UsageError } from '../core/errors.ts';
+import { requireUtf8 } from './arguments.ts';
 import { type Cli, processCli, resultText } from './cli.ts';
 import { COMMANDS } from './commands.ts';
 import { AlreadyReported, EXIT_INTERNAL, errorJson, exitCodeOf, PartialFailure } from './exit.ts';
@@ -11,6 +12,7 @@ import { versionLine } from './version.ts';
  */
 export async function main(argv: readonly string[], cli: Cli): Promise<number> {
   try {
+    requireUtf8(argv);
     if (argv[0] === '--version' || argv[0] === '-V') {
       cli.out(`${versionLine()}\n`);
       return 0;

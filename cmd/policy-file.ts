@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
 import { type PublicKey, parsePublicKeyPem } from '../core/crypto/public-key.ts';
@@ -46,7 +46,7 @@ function parseYaml(text: string): Json {
 
 function readKey(folder: string, reference: string): PublicKey {
   if (reference.startsWith('-----BEGIN')) return parsePublicKeyPem(reference);
-  const path = resolve(folder, reference);
+  const path = isAbsolute(reference) ? reference : join(folder, reference);
   return parseNamed(`public key ${reference}`, 'name a public key in PEM', () =>
     parsePublicKeyPem(parseUtf8(readFileBounded(path, MAX_KEY_FILE_BYTES, 'public key'))),
   );

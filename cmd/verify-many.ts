@@ -1,7 +1,8 @@
-import { HallmarkError, UsageError } from '../core/errors.ts';
+import { HallmarkError } from '../core/errors.ts';
 import { type Cli, type OutputFormat, resultText } from './cli.ts';
 import { AlreadyReported, EXIT_REJECTED, errorJson, exitCodeOf } from './exit.ts';
 import { startProgress } from './progress.ts';
+import type { Expanded } from './verify-list.ts';
 import { prepareVerify, type Verify, type VerifyFlags } from './verify-one.ts';
 import { jobsThatPay, outcomesOfWorkers, readableOnce } from './verify-pool.ts';
 import { failureLine, verifiedJson, verifiedLine } from './verify-report.ts';
@@ -23,13 +24,17 @@ export interface ManyFlags extends VerifyFlags {
 const PROGRESS_MS = 100;
 
 /**
- * Verifies many artifacts with one policy and one trust, a line for each in the order given: verified ones on standard output,
- * with `--output json` all of them. Ends with AlreadyReported if any was not verified: 12 if any was rejected, else the code
+ * Verifies many artifacts with one policy and one trust, a line for each in the order given, those that cannot be verified last:
+ * verified ones on standard output, with `--output json` all of them. Ends with AlreadyReported if any was not verified: 12 if any was rejected, else the code
  * of the first failure.
  */
-export async function verifyMany(cli: Cli, references: readonly string[], flags: ManyFlags): Promise<void> {
+export async function verifyMany(
+  cli: Cli,
+  { artifacts: references, unverifiable }: Expanded,
+  flags: ManyFlags,
+): Promise<void> {
   const [first = ''] = references;
-  for (const reference of references) requireFileName(reference);
+  const total = references.length + unverifiable.length;
   // Here too when others verify: a wrong command line is one error, not one for each artifact.
   const { verify, warnings } = await prepareVerify(cli, flags, first);
   for (const warning of warnings) cli.warn(warning);
@@ -37,43 +42,35 @@ export async function verifyMany(cli: Cli, references: readonly string[], flags:
   const once = readableOnce(flags);
   const jobs = once === undefined ? (flags.jobs ?? jobsThatPay(references)) : 1;
   if (once !== undefined && (flags.jobs ?? 1) > 1) cli.warn(`--jobs is 1: ${once} can be read only once`);
-  const outcomes = jobs > 1 ? outcomesOfWorkers(references, flags, jobs) : outcomesOf(verify, references, flags.output);
+  const outcomes = async function* (): AsyncGenerator<Outcome> {
+    if (jobs > 1) yield* outcomesOfWorkers(references, flags, jobs);
+    else for (const reference of references) yield outcomeOf(verify, reference, flags.output);
+    for (const { reference, error } of unverifiable) yield failureOf(reference, error, flags.output);
+  };
   const codes: number[] = [];
   // On a terminal the lines themselves show how far it is.
   const progress = cli.outIsTerminal ? undefined : await startProgress(cli);
   let shown = 0;
   try {
-    for await (const { exitCode, text } of outcomes) {
+    for await (const { exitCode, text } of outcomes()) {
       codes.push(exitCode);
       if (exitCode === 0 || flags.output === 'json') cli.out(text);
       else cli.say(text.trimEnd());
       if (progress === undefined || performance.now() - shown < PROGRESS_MS) continue;
       shown = performance.now();
-      progress.show(`verified ${codes.length} of ${references.length}`);
+      progress.show(`verified ${codes.length} of ${total}`);
       // Lets the line be drawn: verification itself never waits.
       await Bun.sleep(0);
     }
   } finally {
     progress?.end();
   }
-  if (codes.length !== references.length) throw new Error('internal: an artifact without a verdict');
+  if (codes.length !== total) throw new Error('internal: an artifact without a verdict');
   const failures = codes.filter((code) => code !== 0);
   const [failure] = failures;
   cli.say(`${codes.length - failures.length} of ${codes.length} verified`);
   if (failure === undefined) return;
   throw new AlreadyReported(failures.includes(EXIT_REJECTED) ? EXIT_REJECTED : failure);
-}
-
-// A digest or standard input has no bundle beside it, and one bundle is about one artifact.
-function requireFileName(reference: string): void {
-  if (reference !== '-' && !/^sha(?:256|384|512):/.test(reference)) return;
-  throw new UsageError(`${reference} can only be verified alone`, {
-    hint: `hallmark verify ${reference} --bundle FILE ...`,
-  });
-}
-
-function* outcomesOf(verify: Verify, references: readonly string[], output: OutputFormat): Generator<Outcome> {
-  for (const reference of references) yield outcomeOf(verify, reference, output);
 }
 
 /** The verdict on one artifact. Only what a HallmarkError says is a verdict; a bug ends the whole run. */
@@ -83,7 +80,11 @@ export function outcomeOf(verify: Verify, reference: string, output: OutputForma
     return { exitCode: 0, text: resultText(output, verifiedJson(result), verifiedLine(result)) };
   } catch (error) {
     if (!(error instanceof HallmarkError)) throw error;
-    const json = { ok: false, artifact: { reference }, error: errorJson(error) };
-    return { exitCode: exitCodeOf(error), text: resultText(output, json, failureLine(reference, error)) };
+    return failureOf(reference, error, output);
   }
+}
+
+function failureOf(reference: string, error: HallmarkError, output: OutputFormat): Outcome {
+  const json = { ok: false, artifact: { reference }, error: errorJson(error) };
+  return { exitCode: exitCodeOf(error), text: resultText(output, json, failureLine(reference, error)) };
 }

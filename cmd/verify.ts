@@ -29,7 +29,10 @@ export function verifyCommand(cli: Cli): Command {
       '--files-from <file>',
       'verify the files listed there, one a line or each ended by a NUL; - for standard input',
     )
-    .option('--all', 'in a folder every file needs a signature; without it those that have none are passed over')
+    .option(
+      '--all',
+      'in a folder everything has to be a file with a signature; without it what has none is passed over',
+    )
     .option('--jobs <number>', 'threads that verify many files (default: as many as pay)', parseJobs)
     .option(
       '--type <type>',
@@ -76,9 +79,10 @@ async function verifyReferences(cli: Cli, named: readonly string[], flags: Flags
   const { expandFolders, readFileList } = await import('./verify-list.ts');
   const { verifyMany } = await import('./verify-many.ts');
   const listed = flags.filesFrom === undefined ? [] : readFileList(flags.filesFrom);
-  const { artifacts, passedOver } = expandFolders([...named, ...listed], flags.all ?? false);
+  const expanded = expandFolders([...named, ...listed], flags.all ?? false);
+  const { passedOver } = expanded;
   if (passedOver > 0) cli.warn(`passed over ${passedOver} without a signature; --all refuses them`);
-  return verifyMany(cli, artifacts, flags);
+  return verifyMany(cli, expanded, flags);
 }
 
 async function verifyOne(cli: Cli, reference: string, flags: Flags): Promise<void> {
