@@ -1,17 +1,20 @@
 import { describe, expect, test } from 'bun:test';
 import { serializeUtf8 } from '../bytes/bytes.ts';
-import { serializePublicKeyPem } from '../crypto/public-key.ts';
+import { type PublicKey, serializePublicKeyPem } from '../crypto/public-key.ts';
 import type { Statement } from '../dsse/statement.ts';
 import type { VerificationErrorCode } from '../errors.ts';
 import { errorOf } from '../testing.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { keyOf } from '../x509/testing.ts';
+import type { Validity } from '../x509/validity.ts';
 import { identitiesOf } from './identity.ts';
 import { exactly } from './matcher.ts';
+import { requirePolicy } from './policy.ts';
 import { parsePins, serializePins } from './policy-lock.ts';
-import { changedPin, type Pin, pinnedIdentity, requirePinned } from './policy-pin.ts';
+import { changedPin, type Pin, type PinPolicy, pinnedIdentity, requirePinned } from './policy-pin.ts';
+import type { Policy } from './signer.ts';
 import { certificateOf, GITHUB_ACTIONS, workflowCertificate } from './testing.ts';
-import { caseOf, expectRejected, keySigned, SAMPLES, verify, withOptions } from './testing-cases.ts';
+import { caseOf, expectRejected, keySigned, SAMPLES, verify, withBundle, withOptions } from './testing-cases.ts';
 
 const PROVENANCE = {
   type: 'https://in-toto.io/Statement/v1',
@@ -95,6 +98,63 @@ describe('the signer of last time', () => {
     expectRejected('PIN_MISSING', withOptions(signed, { policy: { pins: new Map() } }));
     const policy = { pins: new Map(), name: 'constructor' };
     expectRejected('PIN_MISSING', withOptions(signed, { policy }));
+  });
+});
+
+describe('a pin does not switch off what else is asked of a key', () => {
+  const signed = keySigned(keyOf('registry'), serializeUtf8('artifact'));
+  const { publicKey: key } = keyOf('registry');
+  const listed = {
+    keyId: 'npm-key',
+    usage: 'npm:attestations',
+    key,
+    validFor: { start: new Date('2020-01-01T00:00:00Z'), end: undefined },
+  };
+  const pins = new Map([['app', { signer: { kind: 'key', key }, provenance: false } as const]]);
+  const pinnedAnd = (also: NonNullable<PinPolicy['also']>, hint = 'npm-key') =>
+    withBundle(withOptions(signed, { policy: { pins, name: 'app', also } }), { material: { kind: 'publicKey', hint } });
+
+  test('a key of the registry is accepted, and so is the key itself', () => {
+    expect(verify(pinnedAnd({ registryKeys: [listed] })).signer.kind).toBe('key');
+    expect(verify(pinnedAnd({ key })).signer.kind).toBe('key');
+  });
+
+  test('but not outside of its period', () => {
+    const validFor = { ...listed.validFor, end: new Date('2021-01-01T00:00:00Z') };
+    expectRejected('KEY_EXPIRED', pinnedAnd({ registryKeys: [{ ...listed, validFor }] }));
+    expectRejected('KEY_EXPIRED', pinnedAnd({ key, validFor }));
+  });
+
+  test('nor for another usage, nor under another ID', () => {
+    expectRejected('KEY_MISMATCH', pinnedAnd({ registryKeys: [{ ...listed, usage: 'npm:signatures' }] }));
+    expectRejected('KEY_MISMATCH', pinnedAnd({ registryKeys: [listed] }, 'another'));
+  });
+
+  test('nor another key, nor an identity, nor a rule without that key', () => {
+    const other = keyOf('other').publicKey;
+    const rule = { name: 'other', identities: [], keys: [other], predicateTypes: [], conditions: [] };
+    expectRejected('KEY_MISMATCH', pinnedAnd({ key: other }));
+    expectRejected('KEY_MISMATCH', pinnedAnd({ registryKeys: [{ ...listed, key: other }] }));
+    expectRejected('KEY_MISMATCH', pinnedAnd({ rules: [rule] }));
+    expectRejected(
+      'KEY_MISMATCH',
+      pinnedAnd({ identities: [{ issuer: exactly('i'), subjectAlternativeName: exactly('n') }] }),
+    );
+  });
+
+  test('the policy itself refuses another key than its own, another period, and keys for something else', () => {
+    const at = { statement: undefined, artifact: signed.options.artifact };
+    const refusal = (signer: { key: PublicKey; validFor?: Validity }, policy: Policy) =>
+      errorOf(() => requirePolicy({ ...at, signer: { kind: 'key', ...signer } }, policy)).code;
+    const other = { key: keyOf('other').publicKey };
+    const { validFor } = listed;
+    expect(refusal(other, { key })).toBe('KEY_MISMATCH');
+    expect(refusal({ key }, { key, validFor })).toBe('KEY_MISMATCH');
+    expect(refusal({ ...other, validFor }, { registryKeys: [listed] })).toBe('KEY_MISMATCH');
+    expect(refusal({ key }, { registryKeys: [listed] })).toBe('KEY_MISMATCH');
+    expect(refusal({ key, validFor }, { registryKeys: [{ ...listed, usage: 'npm:signatures' }] })).toBe('KEY_MISMATCH');
+    const allowed = requirePolicy({ ...at, signer: { kind: 'key', key, validFor } }, { registryKeys: [listed] });
+    expect(allowed).toEqual({ identity: undefined, rule: undefined });
   });
 });
 

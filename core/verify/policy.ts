@@ -5,7 +5,7 @@ import type { Artifact } from './artifact.ts';
 import { type Identity, requireIdentity } from './identity.ts';
 import { requirePinned } from './policy-pin.ts';
 import { requireRule } from './policy-rule.ts';
-import type { Policy, Signer } from './signer.ts';
+import { ATTESTATIONS, type KeyPolicy, type Policy, type Signer } from './signer.ts';
 
 /** What a policy says of a signature that it allows. */
 interface Allowed {
@@ -32,15 +32,18 @@ export function requirePolicy(
   }
   if ('rules' in policy) return requireRule(signer, statement, policy);
   if ('key' in policy) {
-    if (signer.kind === 'key' && equal(signer.key.spki, policy.key.spki))
-      return { identity: undefined, rule: undefined };
+    if (isKeyOf(signer, policy)) return { identity: undefined, rule: undefined };
     throw new VerificationError('KEY_MISMATCH', 'identity', 'not signed with the given key');
   }
   if ('registryKeys' in policy) {
-    if (signer.kind === 'key' && policy.registryKeys.some(({ key }) => equal(key.spki, signer.key.spki)))
-      return { identity: undefined, rule: undefined };
+    const forAttestations = policy.registryKeys.filter(({ usage }) => usage === ATTESTATIONS);
+    if (forAttestations.some((key) => isKeyOf(signer, key))) return { identity: undefined, rule: undefined };
     throw new VerificationError('KEY_MISMATCH', 'identity', 'not signed with a key of the registry');
   }
   if (signer.kind === 'certificate') return { identity: requireIdentity(signer.certificate, policy), rule: undefined };
   throw new VerificationError('KEY_MISMATCH', 'identity', 'signed with a key, which proves no identity');
 }
+
+// With the period that the policy gives the key, or none: the signature was held to that of the signer.
+const isKeyOf = (signer: Signer, { key, validFor }: KeyPolicy): boolean =>
+  signer.kind === 'key' && equal(signer.key.spki, key.spki) && signer.validFor === validFor;

@@ -12,7 +12,7 @@ import { type PinPolicy, requirePinnedKey } from './policy-pin.ts';
 import { keysOf, type RulePolicy } from './policy-rule.ts';
 
 /** What npm's key list calls keys that sign attestations. */
-const ATTESTATIONS = 'npm:attestations';
+export const ATTESTATIONS = 'npm:attestations';
 
 /** The signature has to be by this key. `validFor`: when it was in use, for keys that are published with a period. */
 export interface KeyPolicy {
@@ -58,7 +58,7 @@ function keySigners(hint: string, policy: Policy, artifact: Artifact): Signer[] 
     const { key, validFor } = requireRegistryKey(policy.registryKeys, hint, ATTESTATIONS);
     return [{ kind: 'key', key, validFor }];
   }
-  if ('pins' in policy) return [{ kind: 'key', key: requirePinnedKey(policy, artifact) }];
+  if ('pins' in policy) return pinnedSigners(hint, policy, artifact);
   const keys = 'rules' in policy ? keysOf(policy) : [];
   if (keys.length === 0) {
     throw new VerificationError('KEY_MISMATCH', 'parse', 'signed with a key, which proves no identity', {
@@ -69,6 +69,18 @@ function keySigners(hint: string, policy: Policy, artifact: Artifact): Signer[] 
   // Nobody signed the hint, but a wrong one can only leave out the key that it would verify with.
   const hinted = keys.filter((key) => serializeBase64(keyFingerprint(key)) === hint);
   return (hinted.length > 0 ? hinted : keys).map((key) => ({ kind: 'key', key }));
+}
+
+// The other policy knows more of a key than that it is the pinned one: when it was in use, and for what.
+function pinnedSigners(hint: string, policy: PinPolicy, artifact: Artifact): Signer[] {
+  const key = requirePinnedKey(policy, artifact);
+  if (policy.also === undefined) return [{ kind: 'key', key }];
+  const agreed = keySigners(hint, policy.also, artifact).filter((signer) => equal(signer.key.spki, key.spki));
+  if (agreed.length > 0) return agreed;
+  throw new VerificationError('KEY_MISMATCH', 'parse', 'the key in signers.lock is not the one that is asked for', {
+    evidence: 'verificationMaterial.publicKey',
+    hint: 'if its publishers have changed their key: hallmark pin --accept-change ...',
+  });
 }
 
 // The bundle's chain is not used (trust comes from the trusted root alone), but a wrong one is a malformed bundle: each
