@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { addSelfMetrics } from './cmd/self-metrics.ts';
 import { generateKey, parsePrivateKey } from './core/crypto/private-key.ts';
 import { serializePublicKeyPem } from './core/crypto/public-key.ts';
 import { HallmarkError } from './core/errors.ts';
@@ -34,6 +35,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const dependencies = {
   clock: () => now,
+  observeProcess: addSelfMetrics,
   random: (bytes: number) => new Uint8Array(randomBytes(bytes)),
   fetch: () => Promise.reject(new Error('no network')),
   log: (level: string, event: string, fields: Record<string, unknown> = {}) =>

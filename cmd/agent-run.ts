@@ -2,7 +2,7 @@ import { rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateKey } from '../core/crypto/private-key.ts';
 import { StorageError } from '../core/errors.ts';
-import { acquireLock, type Lock } from '../core/files.ts';
+import { acquireLock, type Lock } from '../core/file-lock.ts';
 import {
   makePrivateDirectory,
   requireOwnSocket,

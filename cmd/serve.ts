@@ -8,6 +8,7 @@ import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
 import { serve } from '../server.ts';
 import type { Cli } from './cli.ts';
 import { defaultDataDirectory } from './data-directory.ts';
+import { addSelfMetrics } from './self-metrics.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
 import { serveWitnessCommand } from './serve-witness.ts';
@@ -83,7 +84,13 @@ async function runServe(cli: Cli, part: 'all' | 'ca' | 'log', options: ServeOpti
       metrics: metrics === undefined ? undefined : parseListen(metrics),
       ...(file.limits && { limits: file.limits }),
     },
-    { clock: cli.now, random: (bytes) => new Uint8Array(randomBytes(bytes)), fetch: cli.fetch, log },
+    {
+      clock: cli.now,
+      random: (bytes) => new Uint8Array(randomBytes(bytes)),
+      fetch: cli.fetch,
+      log,
+      observeProcess: addSelfMetrics,
+    },
   );
   // The build starts with a compiler that waits, for commands that end soon. This one stays.
   Bun.unsafe.setJITPolicy(1);

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
-import { acquireLock } from '../core/files.ts';
+import { acquireLock } from '../core/file-lock.ts';
 import { serializeClientTrustConfig } from '../core/trust/client-trust-config.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { parseSigningConfig } from '../core/trust/signing-config.ts';

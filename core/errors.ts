@@ -181,6 +181,13 @@ export function parseNamed<T>(name: string, hint: string, parse: () => T): T {
   }
 }
 
+/** For an operator's log: what failed, and down to the last cause why. */
+export function causes(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  const code = error instanceof HallmarkError ? ` [${error.code}]` : '';
+  return `${String(error)}${code}${cause === undefined ? '' : `; because ${causes(cause)}`}`;
+}
+
 /** The step of verification that rejected, in the client specification's order. */
 export type VerificationStep = 'parse' | 'time' | 'certificate' | 'log' | 'signature' | 'identity' | 'policy';
 

@@ -2,8 +2,8 @@ import { Fields } from '../core/bytes/fields.ts';
 import { type Json, parseJson } from '../core/bytes/json.ts';
 import { HallmarkError, InputError } from '../core/errors.ts';
 import { type Handle, jsonResponse, readBody } from '../core/http/front-end.ts';
+import { ROTATED_LOGS, type RotatedLog } from '../core/instance/shard-history.ts';
 import { MAX_FORM_BYTES } from '../core/limits.ts';
-import { ROTATED_LOGS, type RotatedLog } from './transparency-log.ts';
 
 /** What an operator may do to a running server, and learn of it. */
 export interface AdminActions {

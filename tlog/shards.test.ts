@@ -1,13 +1,12 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import type { Json } from '../core/bytes/json.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
+import { NO_HISTORY, type RotatedLog, type ShardHistories, type ShardRecord } from '../core/instance/shard-history.ts';
 import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { isNoteSignedBy } from '../core/merkle/note.ts';
-import { NO_HISTORY, type ShardHistories } from './shard-history.ts';
-import type { ShardRecord } from './shards.ts';
 import { hashedRekordV1, hashedRekordV2, jsonOf, openTestLog, type TestLog, testShardKey } from './testing.ts';
 import { createMemoryDisk, type MemoryDisk } from './testing-store.ts';
-import type { PublishedLogs, RotatedLog } from './transparency-log.ts';
+import type { PublishedLogs } from './transparency-log.ts';
 
 interface LogInfo {
   treeSize: number;

@@ -17,22 +17,13 @@
  * Ownership: `list` and `isEnded` change in `rotate` and `freeze` alone, while `turn` holds the appends back.
  */
 import { InputError, StorageError } from '../core/errors.ts';
+import type { ShardRecord } from '../core/instance/shard-history.ts';
 import { MAX_LOG_SHARDS } from '../core/limits.ts';
 import { forked } from './faults.ts';
 import { Refusal } from './http.ts';
 import type { Appended, Log, Submission } from './log.ts';
 import type { LogReader } from './log-reader.ts';
 import type { Leaf, Store } from './store.ts';
-
-/** What has to be remembered of every shard but the first. */
-export interface ShardRecord {
-  /** When it took over from the one before. */
-  readonly since: Date;
-  /** Entries in all shards before it. */
-  readonly first: bigint;
-  /** Where it is reached, for ever: without a final slash. */
-  readonly url: string;
-}
 
 /** What opening the tree of a shard gives; the rest is up to the front end. */
 interface Parts {

@@ -4,16 +4,11 @@ import { keyDetailsFor } from '../core/crypto/algorithms.ts';
 import { generateKey, type PrivateKey, sign, streamSigner } from '../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { preAuthEncoding } from '../core/dsse/envelope.ts';
+import { NO_HISTORY, type RotatedLog, type ShardHistories } from '../core/instance/shard-history.ts';
 import { createMetrics } from '../core/metrics.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
-import { NO_HISTORY, type ShardHistories } from './shard-history.ts';
 import { createMemoryDisk, createMemoryStore, type FaultyStore, type MemoryDisk } from './testing-store.ts';
-import {
-  openTransparencyLog,
-  type RotatedLog,
-  type TransparencyLog,
-  type TransparencyLogOptions,
-} from './transparency-log.ts';
+import { openTransparencyLog, type TransparencyLog, type TransparencyLogOptions } from './transparency-log.ts';
 
 /** Test only: the instant at which everything happens. */
 export const NOW = new Date('2026-03-01T12:00:00.500Z');

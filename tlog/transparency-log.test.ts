@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_HISTORY } from '../core/instance/shard-history.ts';
 import { createMetrics } from '../core/metrics.ts';
-import { NO_HISTORY } from './shard-history.ts';
 import { LOG_KEYS, NOW, testShardKey } from './testing.ts';
 import { createTransparencyLog } from './transparency-log.ts';
 

@@ -1,17 +1,15 @@
 import { join } from 'node:path';
 import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
-
 import type { Json } from '../core/bytes/json.ts';
 import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
-
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
 import { InputError, StorageError } from '../core/errors.ts';
-import type { FetchLike } from '../core/http/client.ts';
 import type { Peer } from '../core/http/front-end.ts';
 import type { Rate } from '../core/http/rate-limit.ts';
+import type { RotatedLog, ShardHistories, ShardRecord } from '../core/instance/shard-history.ts';
 import { logKeyHash } from '../core/merkle/note.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { PublishedLog } from '../core/trust/publication.ts';
@@ -28,29 +26,17 @@ import { createGroupCommit } from './group-commit.ts';
 import { createIndexThread, createLocalThread } from './index/thread.ts';
 import { type Log, type LogOptions, openLog } from './log.ts';
 import type { LogReader } from './log-reader.ts';
-import {
-  createLogMetrics,
-  createWitnessMetrics,
-  observeSearch,
-  observeVerifier,
-  type WitnessMetrics,
-} from './observe.ts';
+import { createLogMetrics, createWitnessMetrics, observeSearch, observeVerifier } from './observe.ts';
 import { createRekorV1, type V1Shard } from './rekor-v1.ts';
 import { createRekorV2, type V2Shard } from './rekor-v2.ts';
 import { createFollower } from './search/follower.ts';
 import type { SearchableLog } from './search/search.ts';
 import { createSearchApi } from './search/search-api.ts';
-import { openShards, type Shard, type ShardRecord, type Shards, treeName } from './shards.ts';
+import { openShards, type Shard, type Shards, treeName } from './shards.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
-import { createWitnessClient } from './witness-client.ts';
-import {
-  openWitnessedLog,
-  type PublishedHead,
-  type PublishingEvent,
-  type WitnessedLog,
-  type WitnessPolicy,
-} from './witnessed-log.ts';
+import type { WitnessedLog } from './witnessed-log.ts';
+import { openPublishing, type Witnessing } from './witnessing.ts';
 
 /** Folder of the index files in the data directory. They are caches: what is missing is made again from the log. */
 const INDEX_FOLDER = 'index';
@@ -71,7 +57,7 @@ export interface TransparencyLogOptions {
   readonly metrics: Metrics;
   /** Entries of one key, of clients that are limited. */
   readonly entryRate: Rate;
-  readonly history: Readonly<Record<RotatedLog, ShardHistory>>;
+  readonly history: ShardHistories;
   /** The key of a shard from the second on; made if it is not `established`. Of the same kind as the first one's. */
   readonly shardKey: (log: RotatedLog, number: number, established: boolean) => PrivateKey;
   /** Gets the faults that clients are told nothing about. */
@@ -80,25 +66,6 @@ export interface TransparencyLogOptions {
   readonly onIndexFault: (error: unknown) => void;
   /** Witnesses of the v2 log; without them it publishes every head at once. v1 and CT clients know no cosignatures. */
   readonly witnessing?: Witnessing | undefined;
-}
-
-export interface Witnessing {
-  readonly policy: WitnessPolicy;
-  readonly fetch: FetchLike;
-  /** Where the published head of a tree is kept. */
-  readonly head: (tree: string) => PublishedHead;
-  readonly onEvent: (event: PublishingEvent) => void;
-}
-
-/** The logs that go on in a new shard with a key of its own when their operator wants it. */
-export const ROTATED_LOGS = ['v1', 'v2'] as const;
-export type RotatedLog = (typeof ROTATED_LOGS)[number];
-
-/** What rotations made of a log; without any there is one shard. */
-export interface ShardHistory {
-  readonly records: readonly ShardRecord[];
-  /** Not even the last shard grows any more. */
-  readonly frozen: boolean;
 }
 
 /** Both in the order of their shards, the active one last; empty where the log does not run. */
@@ -291,23 +258,6 @@ export async function openTransparencyLog(
     freeze: (log, commit) => running<Pick<Shards<never>, 'freeze'>>(log === 'v1' ? v1 : v2).freeze(commit),
     close,
   };
-}
-
-async function openPublishing(
-  tree: string,
-  log: Log,
-  { policy, fetch, head, onEvent }: Witnessing,
-  metrics: WitnessMetrics,
-): Promise<WitnessedLog> {
-  const { timeoutMs } = policy;
-  const clients = policy.witnesses.map((witness) =>
-    createWitnessClient({ witness, timeoutMs, fetch, prove: log.consistencyPath }),
-  );
-  let lag = (): bigint => 0n;
-  const observed = metrics.observe(tree, clients, () => lag());
-  const published = await openWitnessedLog({ log, policy, clients: observed, head: head(tree), onEvent });
-  lag = published.lag;
-  return published;
 }
 
 /** An index in v1 counts over all its shards, in v2 within one. */

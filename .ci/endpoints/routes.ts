@@ -45,7 +45,7 @@ export function routesOfSource(): Routes {
 function sources(): string[] {
   const inFolder = (folder: string): string[] =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name}`);
-  return ['server.ts', ...inFolder('ca'), ...inFolder('tlog')].filter(
+  return ['core/trust/tuf/front-end.ts', ...inFolder('ca'), ...inFolder('tlog')].filter(
     (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
   );
 }

@@ -1,8 +1,27 @@
-import type { Fields } from '../core/bytes/fields.ts';
-import type { Json } from '../core/bytes/json.ts';
-import { MAX_LOG_SHARDS, MAX_LOG_SIZE } from '../core/limits.ts';
-import type { ShardRecord } from './shards.ts';
-import { ROTATED_LOGS, type RotatedLog, type ShardHistory } from './transparency-log.ts';
+import type { Fields } from '../bytes/fields.ts';
+import type { Json } from '../bytes/json.ts';
+import { MAX_LOG_SHARDS, MAX_LOG_SIZE } from '../limits.ts';
+
+/** The logs that go on in a new shard with a key of its own when their operator wants it. */
+export const ROTATED_LOGS = ['v1', 'v2'] as const;
+export type RotatedLog = (typeof ROTATED_LOGS)[number];
+
+/** What has to be remembered of every shard but the first. */
+export interface ShardRecord {
+  /** When it took over from the one before. */
+  readonly since: Date;
+  /** Entries in all shards before it. */
+  readonly first: bigint;
+  /** Where it is reached, for ever: without a final slash. */
+  readonly url: string;
+}
+
+/** What rotations made of a log; without any there is one shard. */
+export interface ShardHistory {
+  readonly records: readonly ShardRecord[];
+  /** Not even the last shard grows any more. */
+  readonly frozen: boolean;
+}
 
 export type ShardHistories = Readonly<Record<RotatedLog, ShardHistory>>;
 
