@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,9 @@ import { createStack, type Stack, type StackConfig, serve } from './server.ts';
 import { hashedRekordV1, hashedRekordV2, jsonOf } from './tlog/testing.ts';
 import { createTestWitnesses } from './tlog/testing-witness.ts';
 import type { WitnessPolicy } from './tlog/witnessed-log.ts';
+
+// Each opens stacks, some more than one: new keys, synced files, which a busy machine takes long for.
+setDefaultTimeout(60_000);
 
 const URL_HERE = 'http://127.0.0.1:8080';
 const LOOPBACK = { address: '127.0.0.1', loopback: true };

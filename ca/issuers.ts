@@ -71,7 +71,10 @@ const subjectHost: Check = (value, entry) => {
 };
 
 /** What each kind of identity reads of its entry, beside url, audience and type: the check of each key, and which are required. */
-const KEYS: Record<IssuerType, { readonly [key: string]: { readonly check: Check; readonly required?: true } }> = {
+export const ISSUER_KEYS: Record<
+  IssuerType,
+  { readonly [key: string]: { readonly check: Check; readonly required?: true } }
+> = {
   email: { issuerClaim: { check: claimPath }, skipEmailVerification: { check: flag } },
   uri: { subjectDomain: { check: subjectUrl, required: true } },
   username: { subjectDomain: { check: subjectHost, required: true } },
@@ -112,13 +115,13 @@ export function parseIssuers(value: Json | undefined, path: string, problems: st
 
 function checkEntry(entry: { readonly [key: string]: Json }, at: string, problems: string[]): void {
   const type = entry['type'];
-  const known = typeof type === 'string' && Object.hasOwn(KEYS, type);
-  if (!known) problems.push(`${at}.type: expected one of ${Object.keys(KEYS).join(', ')}`);
-  const keys: (typeof KEYS)[IssuerType] = {
+  const known = typeof type === 'string' && Object.hasOwn(ISSUER_KEYS, type);
+  if (!known) problems.push(`${at}.type: expected one of ${Object.keys(ISSUER_KEYS).join(', ')}`);
+  const keys: (typeof ISSUER_KEYS)[IssuerType] = {
     url: { check: issuerUrl, required: true },
     audience: { check: nonEmpty },
     type: { check: () => undefined },
-    ...(known ? KEYS[type as IssuerType] : {}),
+    ...(known ? ISSUER_KEYS[type as IssuerType] : {}),
   };
   for (const [key, member] of Object.entries(entry)) {
     const problem = Object.hasOwn(keys, key) ? keys[key]?.check(member, entry) : known ? 'unknown key' : undefined;

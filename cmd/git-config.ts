@@ -6,7 +6,7 @@ import { printable } from './report.ts';
 /** `hallmark git config`: what is in force and from where. */
 export function gitConfigCommand(cli: Cli): Command {
   return new Command('config')
-    .description('Explain which settings of git signing are in force here, and where they are from.')
+    .description('explain which settings of git signing are in force here, and where they are from')
     .addOption(outputOption())
     .addHelpText(
       'after',

@@ -32,7 +32,7 @@ interface Change {
 
 /** `hallmark git setup`: has git call this program for its signatures. */
 export function gitSetupCommand(cli: Cli): Command {
-  return scoped(new Command('setup').description('Have git sign and verify with Hallmark; shows what it writes.'))
+  return scoped(new Command('setup').description('have git sign and verify with Hallmark; shows what it writes'))
     .option('--sign-commits', 'sign every commit, without -S')
     .option('--sign-tags', 'sign every annotated tag, without -s')
     .option('--program <path>', 'the program that git is to call (default: this one)')
@@ -93,7 +93,7 @@ Examples:
 
 /** `hallmark git unset`: undoes what `setup` wrote, and nothing else. */
 export function gitUnsetCommand(cli: Cli): Command {
-  return scoped(new Command('unset').description('Undo `hallmark git setup`: what was there before is there again.'))
+  return scoped(new Command('unset').description('undo `hallmark git setup`: what was there before is there again'))
     .addOption(outputOption())
     .addHelpText(
       'after',

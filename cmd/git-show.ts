@@ -13,7 +13,7 @@ import { tryGit } from './git-process.ts';
 /** `hallmark git show`: a commit or tag as an in-toto statement. */
 export function gitShowCommand(cli: Cli): Command {
   return new Command('show')
-    .description('Print a signed commit or tag as in-toto statement, for other tools; nothing is verified.')
+    .description('print a signed commit or tag as in-toto statement, for other tools; nothing is verified')
     .argument('[rev]', 'commit or annotated tag', 'HEAD')
     .option('-r, --remote <name>', 'remote whose URL the statement names', 'origin')
     .addHelpText(

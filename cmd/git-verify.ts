@@ -47,7 +47,7 @@ interface Batch {
 /** `hallmark git verify`: commits and tags, in one process. */
 export function gitVerifyCommand(cli: Cli): Command {
   const command = new Command('verify')
-    .description('Verify the signatures of commits and tags, offline, and that whoever signed may.')
+    .description('verify the signatures of commits and tags, offline, and that whoever signed may')
     .argument('[rev...]', 'revisions and ranges, as main..HEAD or v1.0 (default HEAD)')
     .option(
       '--ref <ref>',

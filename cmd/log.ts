@@ -12,7 +12,7 @@ import { logFreezeCommand, logRotateCommand, logShardsCommand } from './log-shar
 
 /** `hallmark log`: a subcommand is its flags alone until it is called; then it loads what it needs. */
 export function logCommand(cli: Cli): Command {
-  const command = new Command('log').description('look into a transparency log and after its data');
+  const command = new Command('log').description('Look into a transparency log and after its data.');
   for (const create of [
     logInfoCommand,
     logGetCommand,

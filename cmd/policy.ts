@@ -20,7 +20,15 @@ interface Flags extends TrustFlags {
 
 /** `hallmark policy test`: never touches the network. */
 export function policyCommand(cli: Cli): Command {
-  const command = new Command('policy').description('Try a policy before relying on it.');
+  const command = new Command('policy').description('Try a policy before relying on it.').addHelpText(
+    'after',
+    `
+Example:
+  hallmark policy test policy.yaml dist/*.sigstore.json
+
+What a policy is: docs/policy.md.
+`,
+  );
   const test = command
     .command('test <policy> [bundle...]')
     .description(

@@ -18,6 +18,18 @@ export interface ServeFile {
   readonly witness?: WitnessPolicy;
 }
 
+/** The keys of ServeFile. */
+export const SERVE_KEYS: readonly string[] = [
+  'listen',
+  'publicUrl',
+  'data',
+  'logFormat',
+  'metrics',
+  'limits',
+  'issuers',
+  'witness',
+];
+
 /**
  * Parses the configuration. Unknown keys are errors, and all errors are reported at once: CONFIG_INVALID with one line a
  * problem.
@@ -46,8 +58,7 @@ export function parseServeFile(json: Json): ServeFile {
   const issuers = json['issuers'] === undefined ? undefined : parseIssuers(json['issuers'], 'issuers', problems);
   const limits = json['limits'] === undefined ? undefined : parseLimits(json['limits'], 'limits', problems);
   const witness = json['witness'] === undefined ? undefined : parseWitnessing(json['witness'], 'witness', problems);
-  const known = ['listen', 'publicUrl', 'data', 'logFormat', 'metrics', 'limits', 'issuers', 'witness'];
-  for (const key of Object.keys(json)) if (!known.includes(key)) problems.push(`${key}: unknown key`);
+  for (const key of Object.keys(json)) if (!SERVE_KEYS.includes(key)) problems.push(`${key}: unknown key`);
   if (problems.length > 0) {
     const count = problems.length === 1 ? 'an error' : `${problems.length} errors`;
     throw new InputError('CONFIG_INVALID', `has ${count}: ${problems.join('; ')}`);

@@ -4,10 +4,11 @@ import { MAX_RATE } from '../core/limits.ts';
 import { DEFAULT_LIMITS, type Limits } from '../server.ts';
 
 const RATES = ['client', 'certificates', 'entries'] as const;
+export const LIMIT_KEYS: readonly string[] = [...RATES, 'clientHeader'];
 
 /** `limits` of the configuration file: what it does not say is as by default. Adds a line to `problems` for each error. */
 export function parseLimits(json: Json, path: string, problems: string[]): Partial<Limits> {
-  const members = objectOf(json, path, [...RATES, 'clientHeader'], problems);
+  const members = objectOf(json, path, LIMIT_KEYS, problems);
   const header = members['clientHeader'];
   // A field name of RFC 9110 §5.1.
   if (header !== undefined && !(typeof header === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(header))) {

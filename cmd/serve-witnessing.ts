@@ -13,9 +13,11 @@ const TIMES = {
   answerMs: { min: 200, max: 120_000, byDefault: 10_000 },
 } as const;
 
+export const WITNESS_KEYS: readonly string[] = ['witnesses', 'threshold', 'fail', ...Object.keys(TIMES)];
+
 /** `witness` of the configuration file: whom the log asks before it publishes. Adds a line to `problems` for each error. */
 export function parseWitnessing(json: Json, path: string, problems: string[]): WitnessPolicy {
-  const members = objectOf(json, path, ['witnesses', 'threshold', 'fail', ...Object.keys(TIMES)], problems);
+  const members = objectOf(json, path, WITNESS_KEYS, problems);
   const list = members['witnesses'];
   const fits = Array.isArray(list) && list.length >= 1 && list.length <= MAX_WITNESSES;
   if (!fits) problems.push(`${path}.witnesses: expected a list of 1 to ${MAX_WITNESSES} witnesses`);

@@ -28,7 +28,7 @@ const DEFAULT_LISTEN = '127.0.0.1:8080';
 
 export function serveCommand(cli: Cli): Command {
   const command = new Command('serve')
-    .description('run a complete Sigstore: certificate authority, logs, timestamp authority, TUF repository')
+    .description('Run a complete Sigstore: certificate authority, logs, timestamp authority, TUF repository.')
     .addArgument(
       new Argument('[part]', 'only the CA with its CT log, or only the transparency log').choices(['ca', 'log']),
     )

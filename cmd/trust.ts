@@ -32,7 +32,15 @@ interface CommonFlags {
 
 /** `hallmark trust`: which Sigstore instances are known, which one is in use, and the only place that fetches trust material. */
 export function trustCommand(cli: Cli, confirm: Confirm = askTerminal): Command {
-  const command = new Command('trust').description('choose whom to trust, fetch trust material');
+  const command = new Command('trust').description('Choose whom to trust, fetch trust material.').addHelpText(
+    'after',
+    `
+Examples:
+  hallmark trust add https://sigstore.example.com --name example --fingerprint sha256:HEX
+  hallmark trust use example
+  hallmark trust update
+`,
+  );
   command
     .command('add <source>')
     .description(

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { parseEntryBody } from '../core/bundle/entry.ts';
 import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
 import { parseBase64, parseHex, serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
@@ -24,6 +24,9 @@ import {
   type TestLog,
 } from './testing.ts';
 import { createMemoryDisk } from './testing-store.ts';
+
+// Some verify thousands of signatures or send the largest request there may be: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const KEY = generateKey('p256');
 const POST = '/api/v1/log/entries';
