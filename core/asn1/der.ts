@@ -33,8 +33,6 @@ function fail(problem: string): InputError {
 const MAX_KNOWN_OIDS = 256;
 const knownOids = new Map<number, { readonly content: Uint8Array; readonly dotted: string }>();
 
-/** Bytes of a GeneralizedTime with nine decimals. */
-const MAX_TIME_BYTES = 25;
 /** Bytes of a BIT STRING of named bits: the longest list that a standard names has 26 bits (RFC 3161 PKIFailureInfo). */
 const MAX_NAMED_BIT_BYTES = 5;
 
@@ -285,29 +283,48 @@ export class DerReader {
 
   /** UTCTime or GeneralizedTime with seconds and Z (RFC 5280 §4.1.2.5); GeneralizedTime may carry a fraction (RFC 3161 §2.4.2). */
   time(): Date {
-    const { tag, content } = this.element();
-    // What is longer than the longest time is not spread out into arguments.
-    if (content.length > MAX_TIME_BYTES) throw fail('bad time');
-    const text = String.fromCharCode(...content);
-    if (tag === TAG.utcTime) {
-      const short = Number(text.slice(0, 2));
-      return parseTime(/^\d{12}Z$/.test(text) ? `${short < 50 ? '20' : '19'}${text}` : '');
-    }
-    if (tag === TAG.generalizedTime) return parseTime(text);
-    throw fail(`expected a time, found tag 0x${tag.toString(16)}`);
+    const tag = this.#next();
+    if (tag !== TAG.utcTime && tag !== TAG.generalizedTime)
+      throw fail(`expected a time, found tag 0x${tag.toString(16)}`);
+    return parseTime(this.#bytes, this.#content, this.#at, tag === TAG.utcTime);
   }
 }
 
-function parseTime(text: string): Date {
-  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{0,8}[1-9]))?Z$/.exec(text);
-  if (!match) throw fail('bad time');
-  const [, year, month, day, hour, minute, second, fraction = ''] = match;
-  const milliseconds = fraction.padEnd(3, '0').slice(0, 3);
-  const iso = `${year}-${month}-${day}T${hour}:${minute}:${second}.${milliseconds}Z`;
-  const time = new Date(iso);
-  // Date rolls 30 February over; the canonical form shows it.
-  if (Number.isNaN(time.getTime()) || time.toISOString() !== iso) throw fail('bad time');
+// Digit by digit: a certificate has two times, and as texts they cost as much as all else in it.
+function parseTime(bytes: Uint8Array, start: number, end: number, isShort: boolean): Date {
+  const after = start + (isShort ? 12 : 14);
+  if (end <= after || bytes[end - 1] !== 0x5a) throw fail('bad time');
+  const hasFraction = end > after + 1;
+  if (hasFraction && isShort) throw fail('bad time');
+  const shortYear = twoDigits(bytes, after - 12);
+  const century = isShort ? (shortYear < 50 ? 20 : 19) : twoDigits(bytes, start);
+  const month = twoDigits(bytes, after - 10) - 1;
+  const day = twoDigits(bytes, after - 8);
+  const hour = twoDigits(bytes, after - 6);
+  const minute = twoDigits(bytes, after - 4);
+  const second = twoDigits(bytes, after - 2);
+  const time = new Date(0);
+  time.setUTCFullYear(century * 100 + shortYear, month, day);
+  // Date rolls 30 February over.
+  if (time.getUTCMonth() !== month || time.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
+    throw fail('bad time');
+  time.setUTCHours(hour, minute, second, hasFraction ? milliseconds(bytes.subarray(after, end - 1)) : 0);
   return time;
+}
+
+function twoDigits(bytes: Uint8Array, at: number): number {
+  const tens = (bytes[at] as number) - 0x30;
+  const ones = (bytes[at + 1] as number) - 0x30;
+  if (tens < 0 || tens > 9 || ones < 0 || ones > 9) throw fail('bad time');
+  return tens * 10 + ones;
+}
+
+/** Up to nine decimals after a point, the last not 0; beyond the third they are dropped. */
+function milliseconds(fraction: Uint8Array): number {
+  // What is too long is not spread out into arguments.
+  const text = fraction.length > 10 ? '' : String.fromCharCode(...fraction);
+  if (!/^\.\d{0,8}[1-9]$/.test(text)) throw fail('bad time');
+  return Number(text.slice(1, 4).padEnd(3, '0'));
 }
 
 /** One element with this tag over the joined contents. */
