@@ -39,10 +39,12 @@ export function createDispatcher(
   onFault: (error: unknown) => void,
 ): (request: Request, url: URL, peer: Peer) => Promise<Response> | undefined {
   return (request, url, peer) => {
-    const known = routes.flatMap((route): Match[] => {
-      const match = route.path.exec(url.pathname);
-      return match ? [{ route, groups: match.slice(1) }] : [];
-    });
+    const { pathname } = url;
+    const known: Match[] = [];
+    for (const route of routes) {
+      const match = route.path.exec(pathname);
+      if (match) known.push({ route, groups: match.slice(1) });
+    }
     const [first] = known;
     if (!first) return undefined;
     peer.matched?.(first.route.name);

@@ -118,12 +118,20 @@ async function requireSigned(
 }
 
 /** protojson reads a field under its proto name and under its JSON name; both at once are a duplicate. */
-function toCamelCase(json: Json): Json {
-  if (Array.isArray(json)) return json.map(toCamelCase);
+const toCamelCase = (json: Json): Json => (hasProtoName(json) ? renamed(json) : json);
+
+function hasProtoName(json: Json): boolean {
+  if (json === null || typeof json !== 'object') return false;
+  if (Array.isArray(json)) return json.some(hasProtoName);
+  for (const key of Object.keys(json)) if (key.includes('_') || hasProtoName(json[key] as Json)) return true;
+  return false;
+}
+
+function renamed(json: Json): Json {
+  if (Array.isArray(json)) return json.map(renamed);
   if (json === null || typeof json !== 'object') return json;
   const members = Object.entries(json).map(
-    ([key, value]) =>
-      [key.replace(/_([a-z0-9])/g, (_, next: string) => next.toUpperCase()), toCamelCase(value)] as const,
+    ([key, value]) => [key.replace(/_([a-z0-9])/g, (_, next: string) => next.toUpperCase()), renamed(value)] as const,
   );
   if (new Set(members.map(([key]) => key)).size !== members.length) {
     throw new InputError('ENTRY_INVALID', 'a field is given twice');

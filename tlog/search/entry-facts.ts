@@ -3,7 +3,6 @@ import type { Json } from '../../core/bytes/json.ts';
 import { DIGEST_ALGORITHMS } from '../../core/crypto/algorithms.ts';
 import { sha256 } from '../../core/crypto/hash.ts';
 import { parsePem, serializePem } from '../../core/crypto/pem.ts';
-import { parsePublicKeyPem } from '../../core/crypto/public-key.ts';
 import { HallmarkError } from '../../core/errors.ts';
 import { type Certificate, parseCertificate } from '../../core/x509/certificate.ts';
 import { fulcioClaims } from '../../core/x509/fulcio.ts';
@@ -165,9 +164,9 @@ function base64Digest(of: EntryDigest['of'], json: Json): EntryDigest | undefine
 
 function pemVerifier(json: Json): Verifier {
   const text = parseUtf8(bytes(json));
-  if (!text.includes('BEGIN CERTIFICATE'))
-    return { label: 'PUBLIC KEY', der: parsePublicKeyPem(text).spki, isPem: true };
-  return { label: 'CERTIFICATE', der: parsePem(text, 'CERTIFICATE')[0]?.der ?? new Uint8Array(), isPem: true };
+  // That it is one block, and a key, was seen when it was accepted.
+  const label = text.includes('BEGIN CERTIFICATE') ? 'CERTIFICATE' : 'PUBLIC KEY';
+  return { label, der: parsePem(text, label)[0]?.der ?? new Uint8Array(), isPem: true };
 }
 
 function derVerifier(json: Json): Verifier {
