@@ -37,7 +37,7 @@ for (const [name, path, proposal] of dialects) {
     test('is not used up by who does not have the key', async () => {
       const log = await openTestLog();
       const key = generateKey('p256');
-      const forged = JSON.stringify(proposal('a', key)).replace(/"content":"MEU|"content":"MEQ/, '"content":"MEB');
+      const forged = JSON.stringify(proposal('a', key)).replace(/"content":"ME./, '"content":"MEB');
       for (let i = 0; i < 5; i++) {
         const request = new Request(`http://log.example:8080${path}`, { method: 'POST', body: forged });
         expect((await log.handle(request, new URL(request.url), CLIENT))?.status).toBe(400);
