@@ -2,6 +2,7 @@ import type { Bundle, TransparencyLogEntry } from '../core/bundle/bundle.ts';
 import { HallmarkError, VerificationError } from '../core/errors.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import { identitiesOf } from '../core/verify/identity.ts';
+import { makerOf } from '../gitsign/person.ts';
 import { type GitPlace, type GitPolicy, requireGitPolicy } from '../gitsign/policy.ts';
 import { type CmsSignature, parseArmor, parseCmsSignature } from '../gitsign/signature.ts';
 import type { Verdict } from '../gitsign/status.ts';
@@ -36,7 +37,9 @@ export async function verifyForGit(
     const context = { payload, armor, signature };
     const look = isOn(settings, 'lookup') ? () => lookUp(cli, trust, context) : undefined;
     const verified = await verifyMaybeOnline(context, trust, cli.now(), look);
-    return goodVerdict(verified, userGitPolicy(settings), { ref: undefined, paths: undefined, maker: undefined });
+    // Git says nothing of branch and path; who made it is in the object.
+    const place = { ref: undefined, paths: undefined, maker: makerOf(payload) };
+    return goodVerdict(verified, userGitPolicy(settings), place);
   } catch (error) {
     if (!(error instanceof HallmarkError)) throw error;
     return failedVerdict(error, signature);

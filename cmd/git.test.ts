@@ -103,13 +103,30 @@ describe('the program that git calls', () => {
     const policy = (who: string): string => {
       const path = join(home, `${who}.json`);
       const identities = [{ issuer: ISSUER, subjectAlternativeName: who }];
-      writeFileSync(path, JSON.stringify({ version: 1, rules: [{ name: 'me', identities, committer: 'anybody' }] }));
+      writeFileSync(path, JSON.stringify({ version: 1, rules: [{ name: 'me', identities }] }));
       return `hallmark.policy=${path}`;
     };
     const good = verify(payload, [policy('a@b.example')]);
     expect([good.code, keywords(good.stdout).at(-1)]).toEqual([0, 'TRUST_FULLY']);
     const never = verify(payload, [policy('c@d.example')]);
     expect([never.code, keywords(never.stdout)]).toEqual([1, ['NEWSIG', 'GOODSIG', 'VALIDSIG', 'TRUST_NEVER']]);
+  });
+  test('named by the policy, and committed by somebody else: only where the rule lets anybody commit', async () => {
+    const foreign = serializeUtf8(
+      `tree ${tree}\nauthor ${person}\ncommitter C <c@d.example> 1700000000 +0000\n\nsigned\n`,
+    );
+    const signature = join(home, 'foreign-committer');
+    writeFileSync(signature, (await stack.sign(foreign)).armor);
+    const rule = { name: 'me', identities: [{ issuer: ISSUER, subjectAlternativeName: 'a@b.example' }] };
+    const trustOf = (more: object): [number, string | undefined] => {
+      const path = join(home, 'committer.json');
+      writeFileSync(path, JSON.stringify({ version: 1, rules: [{ ...rule, ...more }] }));
+      const set = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'hallmark.policy', GIT_CONFIG_VALUE_0: path };
+      const { code, stdout } = hallmark(['--status-fd=1', '--verify', signature, '-'], { input: foreign, env: set });
+      return [code, keywords(stdout).at(-1)];
+    };
+    expect(trustOf({})).toEqual([1, 'TRUST_NEVER']);
+    expect(trustOf({ committer: 'anybody' })).toEqual([0, 'TRUST_FULLY']);
   });
   test('another payload is bad, another trust an error', () => {
     const bad = verify(payloadOf('other'));

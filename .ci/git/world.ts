@@ -94,10 +94,10 @@ export async function createWorld(extra: Record<string, string> = {}): Promise<W
   };
 }
 
-/** Writes a policy that names this identity, and has git use it. */
+/** Writes a policy that names this identity, in the form that docs/git.md has, and has git use it. */
 export async function trustSigner(world: World, identity: string, issuer: string): Promise<string> {
   const path = join(world.home, `policy-${identity.replaceAll(/\W/g, '-')}.json`);
-  const rule = { name: 'me', identities: [{ issuer, subjectAlternativeName: identity }], committer: 'anybody' };
+  const rule = { name: 'me', identities: [{ issuer, subjectAlternativeName: identity }] };
   writeFileSync(path, JSON.stringify({ version: 1, rules: [rule] }));
   await world.git(['config', '--global', 'hallmark.policy', path]);
   return path;
