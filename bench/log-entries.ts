@@ -1,9 +1,9 @@
 // Entries for a log: distinct, correctly signed, each with one key for all or with a key and certificate of its own.
 import { randomBytes } from 'node:crypto';
 import { serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
-import { sha256 } from '../core/crypto/hash.ts';
+import { keyDetailsFor } from '../core/crypto/algorithms.ts';
 import { serializePem } from '../core/crypto/pem.ts';
-import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
+import { generateKey, type PrivateKey, streamSigner } from '../core/crypto/private-key.ts';
 import { distinguishedName, serializeTbsCertificate, signCertificate } from '../core/x509/build.ts';
 import { alternativeNamesExtension, extendedKeyUsageExtension, keyUsageExtension } from '../core/x509/extensions.ts';
 
@@ -48,15 +48,17 @@ export function certificateSigner(number: number): Signer {
 /** The body of a request to log a signature over something that nobody signed before. */
 export function request(dialect: Dialect, { key, der, isCertificate }: Signer): string {
   const artifact = randomBytes(32);
-  const digest = sha256(artifact);
-  const content = serializeBase64(sign(key, artifact));
+  const signer = streamSigner(key);
+  signer.update(artifact);
+  const { digest, hash, signature } = signer.finish();
+  const content = serializeBase64(signature);
   if (dialect === 'v2') {
     const rawBytes = serializeBase64(der);
     const verifier = isCertificate ? { x509Certificate: { rawBytes } } : { publicKey: { rawBytes } };
     return JSON.stringify({
       hashedRekordRequestV002: {
         digest: serializeBase64(digest),
-        signature: { content, verifier: { ...verifier, keyDetails: 'PKIX_ECDSA_P256_SHA_256' } },
+        signature: { content, verifier: { ...verifier, keyDetails: keyDetailsFor(key.publicKey, 'digest') } },
       },
     });
   }
@@ -65,7 +67,7 @@ export function request(dialect: Dialect, { key, der, isCertificate }: Signer): 
     apiVersion: '0.0.1',
     kind: 'hashedrekord',
     spec: {
-      data: { hash: { algorithm: 'sha256', value: serializeHex(digest) } },
+      data: { hash: { algorithm: hash, value: serializeHex(digest) } },
       signature: { content, publicKey: { content: serializeBase64(serializeUtf8(pem)) } },
     },
   });
