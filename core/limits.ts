@@ -221,7 +221,12 @@ export const MAX_PENDING_VERIFICATION_MICROSECONDS = 1_000_000;
 /** Bytes of the messages of those signatures: the thread pool works on a copy of each. One alone may be larger. */
 export const MAX_PENDING_VERIFICATION_BYTES = 64 * 1024 * 1024;
 /** Microseconds of verification before the event loop has its turn again; one P-521 or Ed25519ph more may follow. */
-export const VERIFICATION_TURN_MICROSECONDS = 3_000;
+export const VERIFICATION_TURN_MICROSECONDS = 2_000;
+/**
+ * Milliseconds of one kind of work (requests that are read, answers that are made) before the event loop has its turn again.
+ * The kinds may meet in one turn, with a commit.
+ */
+export const STRETCH_MS = 2;
 /** Milliseconds of work that may wait before a log: what comes on top is refused, for a client that waits longer asks twice. */
 export const MAX_WAITING_MS = 500;
 /** Entries of one log that wait for a commit, however fast they seem to go: half a second at 40,000 per second. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
+import { MAX_APPEND_BATCH } from '../core/limits.ts';
 import { leafHash, nodeHash, verifyConsistency, verifyInclusion } from '../core/merkle/tree.ts';
 import { createNoteSigner } from './checkpoint-signer.ts';
 import { type Log, openLog } from './log.ts';
@@ -264,5 +265,33 @@ describe('bounds', () => {
     await expect(log.append({ body: body(1) })).rejects.toMatchObject({ code: 'OVERLOADED' });
     await closed;
     expect((await accepted).index).toBe(0n);
+  });
+
+  test('the answers of a full commit come in order, and all of them before a log that is closed meanwhile is', async () => {
+    const log = await open(createMemoryStore(createMemoryDisk()));
+    const answered: bigint[] = [];
+    let closed: Promise<void> | undefined;
+    const accepted = Array.from({ length: MAX_APPEND_BATCH }, async (_, n) => {
+      answered.push((await log.append({ body: body(n) })).index);
+      closed ??= log.close();
+    });
+    await Promise.race(accepted);
+    await closed;
+    expect(answered).toEqual(accepted.map((_, n) => BigInt(n)));
+  });
+
+  test('one answer that cannot be made fails alone', async () => {
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await open(store);
+    for (let n = 0; n < 3; n++) await log.append({ body: body(n) });
+    store.failCall('leaves', 3, 'lost');
+    const answers = await Promise.allSettled([0, 1, 3, 4].map((n) => log.append({ body: body(n) })));
+    expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.index : answer.reason.code))).toEqual([
+      'FILE_UNWRITABLE',
+      1n,
+      3n,
+      4n,
+    ]);
+    await requireSound(log);
   });
 });

@@ -47,6 +47,7 @@ import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { CheckpointSigner } from './checkpoint-signer.ts';
 import { createDuplicateIndex, type DuplicateIndex, type ReadHashes, type SegmentFiles } from './duplicate-index.ts';
 import { corrupt, forked } from './faults.ts';
+import { createTurn } from './index/turn.ts';
 import { createLogReader, type InclusionProof, type LogReader } from './log-reader.ts';
 import { createPace, type Pace } from './pace.ts';
 import type { Head, Leaf, Store } from './store.ts';
@@ -241,16 +242,23 @@ export async function openLog(options: LogOptions): Promise<Log> {
       }
       state = { head, rootHash, edge };
     }
-    let next = before.edge.size;
     for (const [i, item] of batch.entries()) {
       const index = known[i];
-      const leaf = { body: item.submission.body, time, extra: item.submission.extra };
-      track(
-        index === undefined
-          ? answerWith(item, next++, leaf, false)
-          : reader.entry(index).then((stored) => answerWith(item, index, present(tree, index, stored), true)),
-        item,
-      );
+      if (index === undefined) continue;
+      const stored = reader.entry(index).then((leaf) => answerWith(item, index, present(tree, index, leaf), true));
+      track(stored.catch(item.answer.reject));
+    }
+    track(answerFresh(fresh, before.edge.size, time));
+  }
+
+  // One after the other, so that what a client is sent is made between them and the event loop has its turns.
+  async function answerFresh(fresh: readonly Waiting[], first: bigint, time: Date): Promise<void> {
+    const turn = createTurn();
+    let next = first;
+    for (const item of fresh) {
+      if (turn.isDue()) await turn.next();
+      const { body, extra } = item.submission;
+      await answerWith(item, next++, { body, time, extra }, false).catch(item.answer.reject);
     }
   }
 
@@ -269,8 +277,8 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
 
   // Answers are made beside the next batch; a failure concerns one entry, and `close` waits for all.
-  function track(work: Promise<void>, item: Waiting): void {
-    const tracked = work.catch(item.answer.reject).finally(() => answers.delete(tracked));
+  function track(work: Promise<void>): void {
+    const tracked = work.finally(() => answers.delete(tracked));
     answers.add(tracked);
   }
 

@@ -9,6 +9,7 @@ import { createDispatcher, type Route, requireBody } from './http.ts';
 import type { Appended, Log } from './log.ts';
 import type { SearchableLog } from './search/search.ts';
 import type { Shard, Shards } from './shards.ts';
+import { createStretches } from './stretches.ts';
 import { tileRoutes } from './tile-routes.ts';
 
 /** What opening a shard of a Rekor v2 log gives. */
@@ -36,6 +37,8 @@ export interface RekorV2Options {
 export function createRekorV2({ shards, bodies, entryRate, onFault }: RekorV2Options) {
   // Routes are the same for every shard, so one that comes later needs no more than its reader.
   const fronts = new Map<number, Front>();
+  // Witnesses let go of many entries at once.
+  const inStretches = createStretches(() => performance.now());
 
   function frontOf(shard: Shard<V2Shard>): Front {
     const front = fronts.get(shard.number) ?? {
@@ -53,7 +56,7 @@ export function createRekorV2({ shards, bodies, entryRate, onFault }: RekorV2Opt
       const { body, extra } = await bodies.read('proposalV2', await requireBody(request, MAX_LOG_REQUEST_BYTES));
       entryRate(peer, body);
       const appended = await shards.appendTo(shard, { body, extra });
-      return jsonResponse(201, transparencyLogEntry(appended, shard.logId));
+      return inStretches(async () => jsonResponse(201, transparencyLogEntry(appended, shard.logId)));
     }
     return [
       {

@@ -1,5 +1,4 @@
-/** Work at a stretch, after which the event loop has its turn. */
-const STRETCH_MS = 4;
+import { STRETCH_MS } from '../core/limits.ts';
 
 /**
  * Runs pieces of work, each up to its first wait, in the order in which they came: at once while the event loop has not been

@@ -3,6 +3,7 @@ import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
+import { prepareEd25519ph } from '../core/crypto/ed25519ph.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';
@@ -173,6 +174,8 @@ export async function openTransparencyLog(
   let v1: Shards<V1Shard> | undefined;
   let v2: Shards<V2Shard> | undefined;
   try {
+    // Before there is a request that the event loop could be kept from.
+    if (keys.v1 || keys.v2) prepareEd25519ph();
     if (keys.v1) {
       v1 = await openShards({
         name: 'v1',

@@ -8,6 +8,11 @@ const DOMAIN = concat(serializeUtf8('SigEd25519 no Ed25519 collisions'), Uint8Ar
 // Loaded only here: node:crypto has no Ed25519ph, and few runs need it.
 const loadCurve = () => (require('@noble/curves/ed25519.js') as typeof import('@noble/curves/ed25519.js')).ed25519;
 
+/** Loads and computes now what the first Ed25519ph of a process takes some 30 ms for. */
+export function prepareEd25519ph(): void {
+  loadCurve().Point.BASE.multiplyUnsafe(2n);
+}
+
 /**
  * True if `signature` is the Ed25519ph signature over the SHA-512 `digest` (RFC 8032 §5.1.7). The equation is checked without
  * the cofactor and R by its bytes, as the native verification of pure Ed25519 does, so that both judge alike.

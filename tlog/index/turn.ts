@@ -1,5 +1,4 @@
-/** Work at a stretch, after which the event loop has its turn. */
-const STRETCH_MS = 4;
+import { STRETCH_MS } from '../../core/limits.ts';
 
 /** Keeps long work from holding the event loop: once `isDue`, await `next`. */
 export function createTurn() {
