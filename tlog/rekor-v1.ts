@@ -74,14 +74,14 @@ export function createRekorV1({ shards, bodies, entryRate, onFault }: RekorV1Opt
   async function getEntryByIndex(url: URL): Promise<Response> {
     const index = decimal(url, 'logIndex');
     if (index === undefined) throw new Refusal(422, 'logIndex in query is required');
-    const found = await entryAt(index);
+    const found = await inStretches(() => entryAt(index));
     return found ? jsonResponse(200, found) : notFound();
   }
 
   /** GET /api/v1/log/entries/{id} */
   async function getEntryById(id: string): Promise<Response> {
     const index = await indexOfId(id);
-    const found = index === undefined ? undefined : await entryAt(index);
+    const found = index === undefined ? undefined : await inStretches(() => entryAt(index));
     return found ? jsonResponse(200, found) : notFound();
   }
 
@@ -94,7 +94,7 @@ export function createRekorV1({ shards, bodies, entryRate, onFault }: RekorV1Opt
     for (const hash of asked.leafHashes) wanted.push(await indexOfLeaf(hash));
     const found: Json[] = [];
     for (const index of wanted) {
-      const entry = index === undefined ? undefined : await entryAt(index);
+      const entry = index === undefined ? undefined : await inStretches(() => entryAt(index));
       if (entry) found.push(entry);
     }
     return jsonResponse(200, found);

@@ -49,6 +49,22 @@ describe('stretches', () => {
     expect(new Set(turns).size).toBe(3);
   });
 
+  test('count what a piece goes on with when it had nothing to wait for', async () => {
+    const { now, work, stop } = loop();
+    const run = createStretches(now);
+    void run(work(5));
+    const turns = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        run(async () => {
+          await null;
+          return work(5)();
+        }),
+      ),
+    );
+    stop();
+    expect(new Set(turns).size).toBe(10);
+  });
+
   test('after an idle while begin anew', async () => {
     const { now, work, stop } = loop();
     const run = createStretches(now);

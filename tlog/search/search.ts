@@ -3,6 +3,7 @@ import { leafHash } from '../../core/merkle/tree.ts';
 import { fingerprintOf } from '../index/rows.ts';
 import type { LogReader } from '../log-reader.ts';
 import type { Leaf } from '../store.ts';
+import { createStretches } from '../stretches.ts';
 import type { EntryFacts } from './entry-facts.ts';
 import type { Follower } from './follower.ts';
 import { entryTerms } from './terms.ts';
@@ -140,6 +141,8 @@ async function candidatesOf(
   return { indexes, seconds, next };
 }
 
+const inStretches = createStretches(() => performance.now());
+
 // The index compares 64 bits of each term; the entry itself decides.
 async function readHits(
   candidates: readonly { log: SearchableLog; index: number }[],
@@ -148,14 +151,16 @@ async function readHits(
   const hits: SearchHit[] = [];
   for (let at = 0; at < candidates.length; at += READ_AT_ONCE) {
     const some = candidates.slice(at, at + READ_AT_ONCE);
-    const leaves = await Promise.all(some.map(({ log, index }) => log.log.entry(BigInt(index))));
-    for (const [i, { log, index }] of some.entries()) {
-      const leaf = leaves[i];
-      const facts = leaf && factsIfFits(leaf, query);
-      if (leaf && facts) hits.push({ log, index, leafHash: leafHash(leaf.body), time: leaf.time, facts });
-    }
+    const read = await Promise.all(some.map(({ log, index }) => inStretches(() => readHit(log, index, query))));
+    for (const hit of read) if (hit) hits.push(hit);
   }
   return hits;
+}
+
+async function readHit(log: SearchableLog, index: number, query: SearchQuery): Promise<SearchHit | undefined> {
+  const leaf = await log.log.entry(BigInt(index));
+  const facts = leaf && factsIfFits(leaf, query);
+  return leaf && facts && { log, index, leafHash: leafHash(leaf.body), time: leaf.time, facts };
 }
 
 function factsIfFits(leaf: Leaf, { groups, prefix, since, until }: SearchQuery): EntryFacts | undefined {
