@@ -79,5 +79,11 @@ export const environmentWith = (name: EnvName, value: string): Record<string, st
   [name]: value,
 });
 
+/** The whole environment with other programs' variables beside, for one that is started. */
+export const environmentBeside = (variables: Readonly<Record<string, string>>): Record<string, string | undefined> => ({
+  ...process.env,
+  ...variables,
+});
+
 /** The folders on PATH, in order. */
 export const searchPath = (): string[] => (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '');

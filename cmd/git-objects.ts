@@ -1,82 +1,89 @@
 import { concat } from '../core/bytes/bytes.ts';
 import { InputError, UsageError } from '../core/errors.ts';
 import { MAX_GIT_OBJECT_BYTES } from '../core/limits.ts';
-import type { ObjectFormat, SignedKind } from '../gitsign/object.ts';
+import { headersEnd, type ObjectFormat, type SignedKind } from '../gitsign/object.ts';
 import { objectId } from '../gitsign/object-id.ts';
-import { git, spawnGit, tryGit } from './git-process.ts';
+import { git, spawnGit } from './git-process.ts';
+import { INCOMPLETE, type Named, resolveRevision } from './git-refs.ts';
 
-/** An object to verify, and the full name of the ref that it was asked for by, if it was. */
+/** An object to verify, and where it is to stand. */
 export interface Wanted {
   readonly id: string;
-  readonly ref: string | undefined;
+  /** The branch or tag that it itself was asked for by, in full: what a tag is held to. */
+  readonly named: string | undefined;
+  /** The branch or tag that it is to be on, in full: what a policy's rules are about. */
+  readonly place: string | undefined;
+  /** What git takes for its parents, of a commit that a walk came upon. */
+  readonly parents?: readonly string[];
 }
 
 /** What the command line names: objects, and the commits that ranges begin at. */
 export interface Selection {
+  /** Each once for every place that it is named in. */
   readonly wanted: readonly Wanted[];
   /** The commits before the ranges: what they hold is not under test. Undefined if a revision alone was named. */
   readonly bases: readonly string[] | undefined;
-  /** The branches and tags that revisions and the ends of ranges were named by. */
-  readonly refs: readonly string[];
 }
 
 export const repositoryFormat = (): ObjectFormat =>
   git(['rev-parse', '--show-object-format']).trim() === 'sha256' ? 'sha256' : 'sha1';
 
-/** Resolves revisions and ranges. USAGE, INPUT_UNREADABLE for what names nothing. */
+/** Resolves revisions and ranges. USAGE of what is ambiguous, INPUT_MISSING, INPUT_UNREADABLE of what names nothing. */
 export function selectObjects(revisions: readonly string[]): Selection {
   const wanted = new Map<string, Wanted>();
   const bases = new Set<string>();
-  const refs = new Set<string>();
   let onlyRanges = true;
+  const add = (each: Wanted): void => {
+    wanted.set([each.id, each.named, each.place].join(' '), each);
+  };
   for (const revision of revisions) {
     if (revision.startsWith('-')) throw new UsageError(`${revision} is not a revision`);
     const range = /^(.*?)(\.\.\.?)(.*)$/s.exec(revision);
     if (range === null) {
       onlyRanges = false;
-      const id = resolve(revision);
-      const ref = fullName(revision);
-      if (ref !== undefined) refs.add(ref);
-      wanted.set(id, { id, ref });
+      const { id, ref } = resolveRevision(revision);
+      add({ id, named: ref, place: ref });
       continue;
     }
-    const [, from = '', dots, to = ''] = range;
-    const [start, end] = [from || 'HEAD', to || 'HEAD'];
-    const base = resolve(`${start}^{commit}`);
-    const ref = fullName(end);
-    if (ref !== undefined) refs.add(ref);
-    bases.add(dots === '..' ? base : git(['merge-base', base, resolve(`${end}^{commit}`)]).trim());
-    for (const id of lines(git(['rev-list', '--end-of-options', revision, '--'])))
-      if (!wanted.has(id)) wanted.set(id, { id, ref: undefined });
+    const [, from = '', dots = '', to = ''] = range;
+    const start = commitOf(from || 'HEAD');
+    const end = commitOf(to || 'HEAD');
+    bases.add(dots === '..' ? start.id : git(['merge-base', start.id, end.id]).trim());
+    for (const each of walk(`${start.id}${dots}${end.id}`)) add({ ...each, named: undefined, place: end.ref });
   }
-  return { wanted: [...wanted.values()], bases: onlyRanges ? [...bases] : undefined, refs: [...refs] };
+  return { wanted: [...wanted.values()], bases: onlyRanges ? [...bases] : undefined };
 }
 
-function resolve(revision: string): string {
-  const { code, stdout } = tryGit(['rev-parse', '--verify', '--quiet', '--end-of-options', revision]);
-  const id = Buffer.from(stdout).toString().trim().split('\n').at(-1) ?? '';
-  if (code !== 0 || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id)) {
-    throw new InputError(
-      'INPUT_MISSING',
-      `${JSON.stringify(revision.slice(0, 200))} names no object of this repository`,
-      {
-        hint: 'is the history complete? in CI: git fetch --unshallow, or check out with fetch-depth: 0',
-      },
-    );
-  }
-  return id;
-}
-
-/** The ref that a name is short for; HEAD is the branch that it stands for. */
-function fullName(name: string): string | undefined {
-  const { code, stdout } = tryGit(['rev-parse', '--symbolic-full-name', '--verify', '--quiet', name]);
-  const ref = Buffer.from(stdout).toString().trim();
-  return code === 0 && ref.startsWith('refs/') ? ref : undefined;
+function commitOf(revision: string): Named {
+  const { id, ref } = resolveRevision(revision);
+  return { id: git(['rev-parse', '--verify', '--end-of-options', `${id}^{commit}`]).trim(), ref };
 }
 
 /** The commits that are in `id` and in none of the refs that the repository has, or not in `old`. */
-export function newCommits(id: string, old: string | undefined): string[] {
-  return lines(git(['rev-list', id, ...(old === undefined ? ['--not', '--all'] : [`^${old}`]), '--']));
+export const newCommits = (id: string, old: string | undefined): Walked[] =>
+  walk(id, ...(old === undefined ? ['--not', '--all'] : [`^${old}`]));
+
+/** A commit that a walk came upon, with what git takes for its parents. */
+type Walked = Required<Pick<Wanted, 'id' | 'parents'>>;
+
+const walk = (...which: readonly string[]): Walked[] =>
+  lines(git(['rev-list', '--parents', ...which, '--'])).map((line) => {
+    const [id = '', ...parents] = line.split(' ');
+    return { id, parents };
+  });
+
+/**
+ * Holds what git takes for a commit's parents to the commit. A shallow clone and grafts cut history off, and what is behind the
+ * cut would pass unseen. INPUT_MISSING.
+ */
+export function requireHistory({ id, parents }: Wanted, body: Uint8Array): void {
+  if (parents === undefined) return;
+  const headers = Buffer.from(body.subarray(0, headersEnd(body))).toString('latin1');
+  const own = [...headers.matchAll(/^parent (.*)$/gm)].map(([, parent]) => parent);
+  if (own.join(' ') === parents.join(' ')) return;
+  throw new InputError('INPUT_MISSING', `the history is cut off at ${id}: its parents are not here, or are others`, {
+    hint: INCOMPLETE,
+  });
 }
 
 export const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -111,7 +118,7 @@ export async function* readObjects(ids: readonly string[], format: ObjectFormat)
       const [named, kind = '', size = ''] = header.split(' ');
       if (named !== id || !/^\d{1,12}$/.test(size)) {
         throw new InputError('INPUT_MISSING', `the repository does not have the object ${id}`, {
-          hint: 'is the history complete? in CI: git fetch --unshallow, or check out with fetch-depth: 0',
+          hint: INCOMPLETE,
         });
       }
       if (Number(size) > MAX_GIT_OBJECT_BYTES) {

@@ -2,6 +2,9 @@ import { InputError } from '../core/errors.ts';
 import { lines } from './git-objects.ts';
 import { git, tryGit } from './git-process.ts';
 
+// What is under test cannot choose what is shown of it: .gitmodules may ask to leave submodules out, .gitattributes for programs.
+const EXACTLY = ['--no-renames', '--no-ext-diff', '--no-textconv', '--ignore-submodules=none'];
+
 /**
  * The paths that each commit answers for: of one with at most one parent all that it changes. A merge answers for what it decides
  * itself: paths that are as in none of its parents, and changes of one side since the common ancestor that it drops.
@@ -31,7 +34,7 @@ export function changedPaths(ids: readonly string[]): Map<string, readonly strin
 function diffsOf(ids: readonly string[]): Map<string, string[]> {
   if (ids.length === 0) return new Map();
   const asked = new Set(ids);
-  const args = ['diff-tree', '--stdin', '-r', '--root', '--raw', '-z', '--no-renames', '--no-ext-diff'];
+  const args = ['diff-tree', '--stdin', '-r', '--root', '--raw', '-z', ...EXACTLY];
   const parts = git(args, Buffer.from(`${ids.join('\n')}\n`)).split('\0');
   const found = new Map<string, string[]>();
   let current: string[] = [];
@@ -69,6 +72,6 @@ function commonAncestors(parents: readonly string[]): string[] {
 }
 
 const differences = (one: string, other: string): string[] =>
-  git(['diff-tree', '-r', '--name-only', '-z', '--no-renames', '--no-ext-diff', one, other, '--'])
+  git(['diff-tree', '-r', '--name-only', '-z', ...EXACTLY, one, other, '--'])
     .split('\0')
     .filter((path) => path !== '');

@@ -13,6 +13,8 @@ export const FOREIGN = ['unsigned', 'openpgp', 'ssh', 'x509'] as const satisfies
 export interface Outcome {
   readonly id: string;
   readonly kind: 'commit' | 'tag';
+  /** The branch or tag that it was judged for, if one was named. */
+  readonly ref: string | undefined;
   readonly status: Status;
   readonly verified?: VerifiedGitSignature;
   readonly rules?: readonly string[];
@@ -82,10 +84,11 @@ function summaryText(outcomes: readonly Outcome[]): string {
   ]);
 }
 
-function outcomeJson({ id, kind, status, verified, rules, error }: Outcome, accepted: boolean): Json {
+function outcomeJson({ id, kind, ref, status, verified, rules, error }: Outcome, accepted: boolean): Json {
   return {
     id,
     kind,
+    ...(ref !== undefined && { ref }),
     status,
     accepted,
     ...(verified !== undefined && {

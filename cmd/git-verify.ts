@@ -10,6 +10,7 @@ import {
   newCommits,
   readObjects,
   repositoryFormat,
+  requireHistory,
   type StoredObject,
   selectObjects,
   type Wanted,
@@ -17,6 +18,7 @@ import {
 import { changedPaths } from './git-paths.ts';
 import { parseGitPolicyText, policyOfIdentities, readGitPolicy, userGitPolicy } from './git-policy.ts';
 import { git, tryGit } from './git-process.ts';
+import { resolvePlace } from './git-refs.ts';
 import { readGitSettings } from './git-settings.ts';
 import { FOREIGN, type Outcome, reportOutcomes } from './git-verify-report.ts';
 import { lookUp, verifyMaybeOnline } from './git-verifying.ts';
@@ -37,11 +39,10 @@ interface Flags extends PolicyFlags, Omit<TrustFlags, 'output'> {
   readonly output: 'text' | 'json';
 }
 
-/** What is to be verified together: under one policy, on one branch or tag. */
+/** What is to be verified together, under one policy. */
 interface Batch {
   readonly wanted: readonly Wanted[];
   readonly policy: GitPolicy | undefined;
-  readonly ref: string | undefined;
 }
 
 /** `hallmark git verify`: commits and tags, in one process. */
@@ -70,7 +71,7 @@ given with --policy or with an identity; failing that, the one of your git confi
 The format: docs/git.md.
 
 Examples:
-  hallmark git verify origin/main..HEAD
+  hallmark git verify refs/remotes/origin/main..HEAD
   hallmark git verify v1.0 --from github:OWNER/REPO
   hallmark git verify HEAD --certificate-identity you@example.com --certificate-oidc-issuer https://github.com/login/oauth
   hallmark git verify main --any-signer --allow unsigned --output json
@@ -126,17 +127,11 @@ async function namedBatch(cli: Cli, revisions: readonly string[], flags: Flags):
       hint: `${selection.bases === undefined ? '' : `commit one as ${POLICY_PATH} (docs/git.md), or `}give --policy FILE or --from PRESET, or --any-signer to accept everybody`,
     });
   }
+  const place = flags.ref === undefined ? undefined : resolvePlace(flags.ref);
   return {
-    wanted: selection.wanted,
+    wanted: place === undefined ? selection.wanted : selection.wanted.map((each) => ({ ...each, place })),
     policy: policy === 'anybody' ? undefined : policy,
-    ref: refOf(selection.refs, flags.ref),
   };
-}
-
-function refOf(named: readonly string[], flag: string | undefined): string | undefined {
-  if (flag !== undefined) return flag.startsWith('refs/') ? flag : `refs/heads/${flag}`;
-  const [only, ...others] = named;
-  return others.length === 0 ? only : undefined;
 }
 
 // Several ranges have one policy if all begin where it is the same.
@@ -182,8 +177,10 @@ async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flag
   return updates.flatMap((line) => {
     const [, before = '', after = '', ref = ''] = /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs\/\S+)$/.exec(line) ?? [];
     if (ref === '') throw new UsageError(`not a line of a pre-receive hook: ${JSON.stringify(line.slice(0, 200))}`);
-    if (NO_OBJECT.test(after)) return [];
     const old = NO_OBJECT.test(before) ? undefined : before;
+    // Nobody signs that a ref goes away or back: a policy that is taken from refs would go back with it.
+    if (given === undefined && old !== undefined) requireDescendant(ref, old, after);
+    if (NO_OBJECT.test(after)) return [];
     const policy =
       given ?? (old === undefined ? undefined : readPolicyAt(`${old}^{commit}`)) ?? userGitPolicy(settings);
     if (policy === undefined) {
@@ -191,48 +188,51 @@ async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flag
         hint: `a first push needs --policy FILE in the hook; later ones are held to ${POLICY_PATH} of what is there already`,
       });
     }
-    const ids = newCommits(after, old);
+    const commits = newCommits(after, old).map((each) => ({ ...each, named: each.id === after ? ref : undefined }));
     // What a tag names is looked at even if the commits are there already.
     const isTag = ref.startsWith('refs/tags/') || git(['cat-file', '-t', after]).trim() === 'tag';
-    const tip = isTag && !ids.includes(after) ? [after] : [];
-    const wanted = [...tip, ...ids].map((id) => ({ id, ref: id === after ? ref : undefined }));
-    return [{ wanted, policy: policy === 'anybody' ? undefined : policy, ref }];
+    const tip = isTag && commits.every(({ id }) => id !== after) ? [{ id: after, named: ref }] : [];
+    const wanted = [...tip, ...commits].map((each) => ({ ...each, place: ref }));
+    return [{ wanted, policy: policy === 'anybody' ? undefined : policy }];
   });
+}
+
+// Of a tag that is moved too: the next push to it would be held to the policy of where it is now.
+function requireDescendant(ref: string, before: string, after: string): void {
+  const commits = [before, after].map((id) => `${id}^{commit}`);
+  if (!NO_OBJECT.test(after) && tryGit(['merge-base', '--is-ancestor', ...commits]).code === 0) return;
+  throw new VerificationError(
+    'POLICY_MISMATCH',
+    'policy',
+    `${ref} is deleted or leaves its history, which the policy in that history cannot allow`,
+    { hint: `push commits on top; to allow it have the hook name a policy: --policy FILE` },
+  );
 }
 
 async function verifyBatch(
   cli: Cli,
-  { wanted, policy, ref }: Batch,
+  { wanted, policy }: Batch,
   trust: ResolvedTrust,
   format: ObjectFormat,
   flags: Flags,
 ): Promise<Outcome[]> {
-  const isPlaced = ref !== undefined || wanted.every((each) => each.ref !== undefined);
-  if (policy !== undefined && hasRefs(policy) && !isPlaced) {
+  if (policy !== undefined && hasRefs(policy) && wanted.some(({ place }) => place === undefined)) {
     throw new UsageError('the policy has rules for branches or tags, and none is named', {
       hint: '--ref refs/heads/main',
     });
   }
   const ids = wanted.map(({ id }) => id);
   const paths = policy !== undefined && hasPaths(policy) ? changedPaths(ids) : undefined;
-  const refs = new Map(wanted.map((each) => [each.id, each.ref]));
   const outcomes: Outcome[] = [];
   for await (const object of readObjects(ids, format)) {
     const { id, kind } = object;
+    const each = wanted[outcomes.length] as Wanted;
     if (kind === undefined) throw new UsageError(`${id} is neither a commit nor an annotated tag`);
-    const base = { id, kind };
+    requireHistory(each, object.body);
+    const base = { id, kind, ref: each.place };
     try {
-      outcomes.push({
-        ...base,
-        ...(await verifyObject(
-          cli,
-          object,
-          { ref: ref ?? refs.get(id), named: refs.get(id), policy, paths: paths?.get(id) },
-          trust,
-          format,
-          flags,
-        )),
-      });
+      const place = { ref: each.place, named: each.named, policy, paths: paths?.get(id) };
+      outcomes.push({ ...base, ...(await verifyObject(cli, object, place, trust, format, flags)) });
     } catch (error) {
       if (!(error instanceof HallmarkError) || (error.kind !== 'verification' && error.kind !== 'input')) throw error;
       outcomes.push({ ...base, status: error.code === 'LOG_ENTRY_MISSING' ? 'unproven' : 'rejected', error });

@@ -21,7 +21,7 @@ Once it is set up, git signs and verifies by itself: git commit -S, git tag -s, 
 
 Examples:
   hallmark git setup --global --sign-commits
-  hallmark git verify origin/main..HEAD --policy policy.yaml
+  hallmark git verify refs/remotes/origin/main..HEAD --policy policy.yaml
   hallmark git config
 `,
     );

@@ -34,9 +34,14 @@ describe('commits', () => {
     expect(text(cut('commit', body, 'sha256').signature)).toBe('-----BEGIN SSH SIGNATURE-----\nx\n');
     expect(text(cut('commit', body, 'sha256').payload)).toBe(`${headers}\nm\n`);
   });
-  test('a header that only begins alike is signed', () => {
-    const body = `${headers}gpgsigned x\n\nm`;
-    expect(cut('commit', body)).toMatchObject({ signature: undefined, payload: Buffer.from(body) });
+  test('a header that only begins like a signature is refused: git would leave it out', () => {
+    for (const header of ['gpgsigned x', 'gpgsigx', 'gpgsig', 'gpgsig\tx', 'gpgsig-sha1 x', 'gpgsig-sha256']) {
+      for (const rest of ['', `gpgsig ${indented}\n`]) {
+        const flaw = errorOf(() => cut('commit', `${headers}${header}\n more\n${rest}\nm`));
+        expect(flaw.code).toBe('GIT_OBJECT_INVALID');
+      }
+    }
+    expect(cut('commit', `${headers}gpgsi x\n\ngpgsigx\n`).payload).toHaveLength(headers.length + 17);
   });
   test('a signature in the message is none', () => {
     const body = `${headers}\ngpgsig ${indented}\n`;

@@ -31,6 +31,7 @@ const LF = 0x0a;
 const SPACE = 0x20;
 const SIGNATURE_HEADER: Record<ObjectFormat, string> = { sha1: 'gpgsig', sha256: 'gpgsig-sha256' };
 const LABELS = Object.entries(SIGNATURE_LABELS).map(([line, kind]) => ({ line: serializeUtf8(line), kind }));
+const GPGSIG = serializeUtf8('gpgsig');
 const DASHES = serializeUtf8('-----BEGIN ');
 
 const fail = (problem: string): InputError => new InputError('GIT_OBJECT_INVALID', `not a git object: ${problem}`);
@@ -38,7 +39,8 @@ const fail = (problem: string): InputError => new InputError('GIT_OBJECT_INVALID
 /**
  * Cuts the body of an object into what is signed and its signature. Of a commit the signature is the header of the repository's
  * own format, and both formats' headers are left out of the payload; of a tag it begins at the last line that is a signature's
- * first. Two signatures of one commit are refused: git would join them into one text. GIT_OBJECT_INVALID, INPUT_TOO_LARGE.
+ * first. Two signatures of one commit are refused: git would join them into one text; so are unknown
+ * headers that begin with gpgsig. GIT_OBJECT_INVALID, INPUT_TOO_LARGE.
  */
 export function parseSignedObject(kind: SignedKind, body: Uint8Array, format: ObjectFormat): SignedObject {
   requireBounded(body);
@@ -107,8 +109,11 @@ function cutHeaders(
 
 function signatureHeader(body: Uint8Array, at: number): string | undefined {
   // Nearly every header is told apart by its first letter.
-  if (body[at] !== 0x67) return undefined;
-  return Object.values(SIGNATURE_HEADER).find((name) => startsWith(body, at, serializeUtf8(`${name} `)));
+  if (body[at] !== 0x67 || !startsWith(body, at, GPGSIG)) return undefined;
+  const known = Object.values(SIGNATURE_HEADER).find((name) => startsWith(body, at, serializeUtf8(`${name} `)));
+  // Of a commit git leaves out of the payload whatever begins like this, so it is signed for one reader and not for another.
+  if (known === undefined) throw fail('a header that begins with gpgsig and is none of git');
+  return known;
 }
 
 function lineEnd(body: Uint8Array, at: number): number {

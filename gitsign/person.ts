@@ -18,8 +18,12 @@ export function makerOf(payload: Uint8Array): Person | undefined {
   return name === undefined || email === undefined ? undefined : { name: name.trimEnd(), email };
 }
 
-/** True if the signer is who made the object: an email address equals theirs, a URI or other name equals their name. */
+/**
+ * True if the signer is who made the object: of an email address the addresses are equal, of a URI or any other name the names.
+ * Names are free text: an address there is not whoever has it.
+ */
 export function isMaker(maker: Person | undefined, subjectAlternativeName: string): boolean {
   if (maker === undefined) return false;
-  return maker.email === subjectAlternativeName || maker.name === subjectAlternativeName;
+  const isAddress = subjectAlternativeName.includes('@') && !subjectAlternativeName.includes('://');
+  return (isAddress ? maker.email : maker.name) === subjectAlternativeName;
 }

@@ -109,7 +109,13 @@ describe('the maker of an object', () => {
       expect(makerOf(serializeUtf8(text))).toBeUndefined();
     }
   });
-  test('is the signer by address or by name', () => {
+  test('is not the signer because their name says so', async () => {
+    expect(isMaker({ name: 'mal@example.com', email: 'ana@example.com' }, 'mal@example.com')).toBe(false);
+    expect(isMaker({ name: 'x', email: 'https://ci.example/job@main' }, 'https://ci.example/job@main')).toBe(false);
+    const maker = { name: 'a@b.example', email: 'ana@example.com' };
+    expect(await allowed([rule('me', 'a@b.example')], { maker })).toBe('POLICY_MISMATCH');
+  });
+  test('is the signer by address, of a URI by name', () => {
     expect(isMaker({ name: 'x', email: 'a@b' }, 'a@b')).toBe(true);
     expect(isMaker({ name: 'https://ci.example/job', email: 'a@b' }, 'https://ci.example/job')).toBe(true);
     expect(isMaker({ name: 'x', email: 'a@b' }, 'A@b')).toBe(false);

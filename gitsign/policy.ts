@@ -93,6 +93,9 @@ export const hasRefs = ({ rules }: GitPolicy): boolean =>
  * name none. Every path has to be allowed. POLICY_MISMATCH
  */
 export function requireGitPolicy(signature: VerifiedGitSignature, { rules }: GitPolicy, place: GitPlace): string[] {
+  if (place.ref !== undefined && hasRefs({ rules }) && !/^refs\/(?:heads|tags)\/./.test(place.ref)) {
+    throw refused(`the policy has rules for branches or tags, and ${place.ref} is neither`);
+  }
   const here = mostParticular(rules, refMatches(place.ref), ({ branches, tags }) => branches.length + tags.length > 0);
   const allowed = new Set<string>();
   // A commit that changes nothing, and a tag, are held to the rules for the whole repository.
