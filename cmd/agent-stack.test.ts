@@ -39,7 +39,7 @@ const settingsOf = (values: Partial<Record<GitSettingName, string>>): GitSetting
     const value = values[name];
     return value === undefined ? undefined : { value, source: 'here', isUsers: true };
   };
-  return { get, all: () => [], ignored: [], git: () => undefined };
+  return { get, users: get, all: () => [], ignored: [], git: () => undefined };
 };
 const digestOf = (seen: Cli, values: Partial<Record<GitSettingName, string>> = {}): string =>
   stackDigest(openGitStack(seen, settingsOf({ trust: 'lab', ...values }), 'SIGNED MESSAGE'));

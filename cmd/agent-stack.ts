@@ -86,6 +86,7 @@ function withValues(settings: GitSettings | undefined, values: Partial<Record<Gi
   };
   return {
     get,
+    users: get,
     all: (name) => {
       const one = get(name);
       return one === undefined ? [] : [one];

@@ -8,8 +8,11 @@ interface SettingRow {
   readonly gitsign: boolean;
   /** The first that is set wins, before every file. */
   readonly env: readonly EnvName[];
-  /** `user`: a repository must not decide it, so what its own configuration says is passed over. */
-  readonly from: 'anywhere' | 'user';
+  /**
+   * `user`: a repository must not decide it, so what its own configuration says is passed over. `to turn on`: it may be stricter
+   * than the user, so of its configuration that is passed over which turns it off.
+   */
+  readonly from: 'anywhere' | 'user' | 'anywhere, to turn on';
   readonly what: string;
 }
 
@@ -110,7 +113,7 @@ export const GIT_SETTINGS = {
   matchCommitter: {
     gitsign: true,
     env: ['GITSIGN_MATCH_COMMITTER'],
-    from: 'anywhere',
+    from: 'anywhere, to turn on',
     what: 'true: refuse to sign what another committer made',
   },
   gpgProgram: {
@@ -140,6 +143,8 @@ export interface GitSetting {
 /** Settings in force. */
 export interface GitSettings {
   readonly get: (name: GitSettingName) => GitSetting | undefined;
+  /** The same without what repositories say. */
+  readonly users: (name: GitSettingName) => GitSetting | undefined;
   /** All values of one that may be given several times. */
   readonly all: (name: GitSettingName) => readonly GitSetting[];
   /** What a repository says that only the user may, and what stands for nothing here. */
@@ -179,6 +184,29 @@ export function readUserGitSettings(): GitSettings {
 }
 
 function settingsOf(entries: readonly ConfigEntry[], env: Cli['env']): GitSettings {
+  const { values, ignored } = valuesOf(entries, env);
+  for (const { key, setting } of entries) {
+    const reason = WITHOUT_MEANING[key];
+    if (reason !== undefined) ignored.push({ key, setting, reason });
+  }
+  // Only asked where a repository has something to say.
+  let own: ReturnType<typeof valuesOf>['values'] | undefined;
+  return {
+    get: (name) => values.get(name)?.at(-1),
+    users: (name) => {
+      own ??= valuesOf(
+        entries.filter(({ setting }) => setting.isUsers),
+        env,
+      ).values;
+      return own.get(name)?.at(-1);
+    },
+    all: (name) => values.get(name) ?? [],
+    ignored,
+    git: (key) => entries.findLast((entry) => entry.key === key)?.setting,
+  };
+}
+
+function valuesOf(entries: readonly ConfigEntry[], env: Cli['env']) {
   const ignored: { key: string; setting: GitSetting; reason: string }[] = [];
   const values = new Map<GitSettingName, GitSetting[]>();
   for (const name of Object.keys(GIT_SETTINGS) as GitSettingName[]) {
@@ -186,10 +214,10 @@ function settingsOf(entries: readonly ConfigEntry[], env: Cli['env']): GitSettin
     const keys = [`hallmark.${name}`, ...(row.gitsign ? [`gitsign.${name}`] : [])].map((key) => key.toLowerCase());
     const found = keys.map((key) => entries.filter((entry) => entry.key === key));
     const usable = found.flatMap((list) => {
-      const kept = list.filter(({ setting }) => row.from === 'anywhere' || setting.isUsers);
+      const kept = list.filter(({ setting }) => passedOver(row, setting) === undefined);
       for (const { key, setting } of list) {
-        if (row.from === 'user' && !setting.isUsers)
-          ignored.push({ key, setting, reason: 'a repository may not decide it' });
+        const reason = passedOver(row, setting);
+        if (reason !== undefined) ignored.push({ key, setting, reason });
       }
       return kept.length > 0 ? [kept.map(({ setting }) => setting)] : [];
     });
@@ -201,16 +229,14 @@ function settingsOf(entries: readonly ConfigEntry[], env: Cli['env']): GitSettin
     const chosen = fromEnv ?? usable[0];
     if (chosen !== undefined) values.set(name, chosen);
   }
-  for (const { key, setting } of entries) {
-    const reason = WITHOUT_MEANING[key];
-    if (reason !== undefined) ignored.push({ key, setting, reason });
-  }
-  return {
-    get: (name) => values.get(name)?.at(-1),
-    all: (name) => values.get(name) ?? [],
-    ignored,
-    git: (key) => entries.findLast((entry) => entry.key === key)?.setting,
-  };
+  return { values, ignored };
+}
+
+/** Why what a repository says does not count; undefined if it does. */
+function passedOver({ from }: SettingRow, { value, isUsers }: GitSetting): string | undefined {
+  if (isUsers || from === 'anywhere') return undefined;
+  if (from === 'user') return 'a repository may not decide it';
+  return isFalse(value) ? 'a repository may not turn it off' : undefined;
 }
 
 // `-z` with scope and origin: three parts for each entry; a key without `=` has no line end and means true.
@@ -235,11 +261,12 @@ function readConfig(): ConfigEntry[] {
 export function isOn(settings: GitSettings, name: GitSettingName): boolean {
   const setting = settings.get(name);
   if (setting === undefined) return false;
-  const value = setting.value.toLowerCase();
-  if (['true', 'yes', 'on', '1'].includes(value)) return true;
-  if (['false', 'no', 'off', '0', ''].includes(value)) return false;
+  if (['true', 'yes', 'on', '1'].includes(setting.value.toLowerCase())) return true;
+  if (isFalse(setting.value)) return false;
   throw notOneOf(name, setting, 'true or false');
 }
+
+const isFalse = (value: string): boolean => ['false', 'no', 'off', '0', ''].includes(value.toLowerCase());
 
 /** True if it is set to false: for what is on by default. USAGE as `isOn`. */
 export const isOff = (settings: GitSettings, name: GitSettingName): boolean =>

@@ -5,6 +5,7 @@ import { isMaker, makerOf } from '../gitsign/person.ts';
 import type { ArmorLabel } from '../gitsign/signature.ts';
 import { signByAgent } from './agent-sign.ts';
 import type { Cli } from './cli.ts';
+import { requireTokenFor } from './git-known.ts';
 import { type GitSettings, isOn } from './git-settings.ts';
 import { type GitStack, openGitStack } from './git-stack.ts';
 import { httpOf } from './http.ts';
@@ -21,7 +22,12 @@ export async function signForGit(
   label: ArmorLabel,
 ): Promise<GitSignature> {
   const stack = openGitStack(cli, settings, label);
-  const login = identityTokenSource(cli, stack.identity, httpOf(cli), () => stack.issuer);
+  const source = identityTokenSource(cli, stack.identity, httpOf(cli), () => stack.issuer);
+  const login = async (): Promise<IdentityToken> => {
+    const token = await source();
+    requireTokenFor(stack.choice, token);
+    return token;
+  };
   const requireSigner = (identity: string): void => {
     if (isOn(settings, 'matchCommitter')) requireMaker(payload, identity);
   };

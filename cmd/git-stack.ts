@@ -5,17 +5,14 @@ import { selectServices } from '../core/trust/signing-config.ts';
 import type { GitSigningOptions } from '../gitsign/git-signer.ts';
 import type { ArmorLabel } from '../gitsign/signature.ts';
 import type { Cli } from './cli.ts';
-import { type GitSetting, type GitSettingName, type GitSettings, isOn, wordOf } from './git-settings.ts';
+import { chooseInstance, type RepositoryChoice, repositoryChoice, requireOneInstance, sameUrl } from './git-known.ts';
+import { type GitSettingName, type GitSettings, isOn, wordOf } from './git-settings.ts';
 import { httpOf } from './http.ts';
 import type { IdentityFlags } from './identity.ts';
-import { shellWord } from './report.ts';
 import {
   type Instance,
-  listInstances,
-  nameInUse,
   readSigningConfig,
   readTrustedRoot,
-  requireInstance,
   SIGNING_CONFIG,
   SIGNING_CONFIG_REKOR_V2,
 } from './trust-instances.ts';
@@ -34,12 +31,14 @@ export interface GitStack {
   readonly identity: IdentityFlags;
   /** Where to log in, if anywhere. */
   readonly issuer: string | undefined;
+  /** What of all this a repository chose. */
+  readonly choice: RepositoryChoice;
 }
 
 /** The stack that the settings name. TRUST_UNKNOWN, NO_SERVICE_CONFIGURED, USAGE. */
 export function openGitStack(cli: Cli, settings: GitSettings, label: ArmorLabel): GitStack {
-  requireKnownServices(cli, settings);
-  const instance = chooseInstance(cli, settings);
+  const instance = chooseInstance(cli, settings.get);
+  requireOneInstance(cli, settings, instance);
   const rekorVersion = wordOf(settings, 'rekorVersion', ['1', '2']) === '1' ? 1 : 2;
   const config =
     (rekorVersion === 2 ? readSigningConfig(instance, SIGNING_CONFIG_REKOR_V2) : undefined) ??
@@ -56,20 +55,23 @@ export function openGitStack(cli: Cli, settings: GitSettings, label: ArmorLabel)
   const http = httpOf(cli);
   const own = chooseServices(config, cli.now(), http.random, rekorVersion);
   const services = servicesOf(settings, own, rekorVersion);
-  const issuer = selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url;
+  const ownIssuer = selectServices(config, 'oidc', [1], cli.now(), http.random)[0]?.url;
+  const issuer = settings.get('issuer')?.value ?? ownIssuer;
+  const choice = repositoryChoice(cli, settings, instance, { authority: services.certificateAuthority, issuer });
   // A signature with PGP's label is for nobody but us to look up, and we need no look-up.
   const mode = wordOf(settings, 'rekorMode', ['offline', 'online']);
   return {
     instance,
     rekorVersion,
     timestamp: isOn(settings, 'timestamp'),
-    configured: configuredServices(settings, own, issuer),
+    configured: configuredServices(settings, own, ownIssuer),
     get context() {
       return { http, services, trustedRoot: readTrustedRoot(instance), timestampCertificates: true };
     },
     options: { rekorMode: label === 'SIGNED MESSAGE' ? mode : 'offline' },
-    identity: identityFlags(settings),
-    issuer: settings.get('issuer')?.value ?? issuer,
+    identity: identityFlags(settings, choice),
+    issuer,
+    choice,
   };
 }
 
@@ -109,50 +111,6 @@ function configuredServices(
   return configured;
 }
 
-const sameUrl = (one: string | undefined, other: string | undefined): boolean =>
-  one?.replace(/\/+$/, '') === other?.replace(/\/+$/, '');
-
-// The one that is named; else the one whose certificate authority is configured, as gitsign's users do; else the one in use.
-function chooseInstance(cli: Cli, settings: GitSettings): Instance {
-  const named = settings.get('trust')?.value;
-  if (named !== undefined) return requireInstance(cli, named);
-  const url = settings.get('fulcio')?.value;
-  const inUse = requireInstance(cli, nameInUse(cli));
-  if (url === undefined || urlsOf(inUse).some((each) => sameUrl(each, url))) return inUse;
-  return listInstances(cli).instances.find((each) => urlsOf(each).some((own) => sameUrl(own, url))) ?? inUse;
-}
-
-/** Settings that say where an identity token or a signature is sent. */
-const SERVICE_SETTINGS = ['fulcio', 'rekor', 'timestampServerURL', 'issuer'] as const satisfies GitSettingName[];
-
-// A token that is sent to a service can be used by whoever runs it. So a repository may choose among the services that the user
-// trusts, and not add one.
-function requireKnownServices(cli: Cli, settings: GitSettings): void {
-  for (const name of SERVICE_SETTINGS) {
-    const setting = settings.get(name);
-    if (setting === undefined || setting.isUsers || isKnownService(cli, setting)) continue;
-    throw new UsageError(
-      `the repository names a service that you do not trust, ${setting.value} as ${name} (${setting.source})`,
-      {
-        hint: `if you do: hallmark trust add ${shellWord(setting.value)}, or git config --global hallmark.${name} ${shellWord(setting.value)}`,
-      },
-    );
-  }
-}
-
-const isKnownService = (cli: Cli, { value }: GitSetting): boolean =>
-  listInstances(cli).instances.some((instance) => urlsOf(instance).some((url) => sameUrl(url, value)));
-
-// Every service that an instance names, for whatever.
-function urlsOf(instance: Instance): string[] {
-  const configs = [SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2].map((file) => readSigningConfig(instance, file));
-  return configs.flatMap((config) =>
-    config === undefined
-      ? []
-      : [config.caUrls, config.oidcUrls, config.rekorTlogUrls, config.tsaUrls].flat().map(({ url }) => url),
-  );
-}
-
 /** What `tokenProvider` may say, and what it is called where tokens are found. */
 const PROVIDERS: Readonly<Record<string, string>> = {
   envvar: 'SIGSTORE_ID_TOKEN',
@@ -164,11 +122,19 @@ const PROVIDERS: Readonly<Record<string, string>> = {
   'google-workload-identity': 'Google Cloud',
 };
 
-function identityFlags(settings: GitSettings): IdentityFlags {
+function identityFlags(settings: GitSettings, { isUsersIssuer }: RepositoryChoice): IdentityFlags {
   const provider = settings.get('tokenProvider')?.value;
   const [secret, redirect, connector, issuer] = (
     ['clientSecretFile', 'redirectURL', 'connectorID', 'issuer'] as const
   ).map((name) => settings.get(name)?.value);
+  if (secret !== undefined && !isUsersIssuer) {
+    throw new UsageError(
+      `the repository has you log in at ${issuer ?? 'another issuer'}, which is not to get your client secret`,
+      {
+        hint: 'if it is: choose it yourself, git config --global hallmark.trust NAME, or -c hallmark.trust=NAME',
+      },
+    );
+  }
   const interactive = provider === 'interactive' || provider === 'device';
   if (provider !== undefined && !interactive && PROVIDERS[provider] === undefined) {
     throw new UsageError(`tokenProvider ${JSON.stringify(provider.slice(0, 80))} is not one that is known here`, {

@@ -220,6 +220,27 @@ test('git config explains what is in force, what is passed over, and why', () =>
   for (const key of ['hallmark.policy', 'gitsign.rekorMode', 'gitsign.fulcioRoot']) git('config', '--unset', key);
 });
 
+test('a repository may turn matchCommitter on, never off', () => {
+  const inForce = (): string[] =>
+    json(['git', 'config'])
+      .settings.filter(({ name }: { name: string }) => name === 'matchCommitter')
+      .map(({ value }: { value: string }) => value);
+  git('config', '--global', 'gitsign.matchCommitter', 'true');
+  for (const off of ['false', 'no', '0', '']) {
+    for (const prefix of ['hallmark', 'gitsign']) {
+      git('config', `${prefix}.matchCommitter`, off);
+      expect(inForce()).toEqual(['true']);
+      expect(json(['git', 'config']).ignored).toMatchObject([{ reason: 'a repository may not turn it off' }]);
+      git('config', '--unset', `${prefix}.matchCommitter`);
+    }
+  }
+  git('config', '--global', 'gitsign.matchCommitter', 'false');
+  git('config', 'gitsign.matchCommitter', 'true');
+  expect(inForce().at(-1)).toBe('true');
+  git('config', '--unset', 'gitsign.matchCommitter');
+  git('config', '--global', '--remove-section', 'gitsign');
+});
+
 describe('git verify', () => {
   const me = ['--certificate-identity', 'a@b.example', '--certificate-oidc-issuer', ISSUER];
   test('a signed commit, by whom it says and by somebody else', () => {

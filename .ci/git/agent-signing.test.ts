@@ -345,17 +345,15 @@ describe('stacks', () => {
     expect([logins(), await signed(repository)]).toEqual([2, [2, 2]]);
   });
 
-  test('what the environment or the repository names is signed for without the agent', async () => {
+  test('what the environment names is signed for without the agent', async () => {
     const repository = await newHome();
     await ok(repository, 'git commit -q -S --allow-empty -m signed', 'terminal');
-    // The same service by another name, which no file of the user's knows; and one of the user's, in a mix of the repository's own.
+    // The same service by another name, which no file of the user's knows.
     const alias = one.url.replace('127.0.0.1', 'localhost');
     const commit = 'git commit -q -S --allow-empty -m signed';
     await ok(repository, commit, 'terminal', { GITSIGN_FULCIO_URL: alias });
     await ok(repository, `git -c gitsign.fulcio=${alias} ${commit.slice(4)}`, 'terminal');
-    await ok(repository, `git config hallmark.trust one; git config gitsign.fulcio ${two.url}`);
-    await run(repository, commit, 'terminal');
-    expect([logins(), await signed(repository)]).toEqual([4, [3, 3]]);
+    expect([logins(), await signed(repository)]).toEqual([3, [3, 3]]);
     const text = await ok(home, `${binary} agent status --output json`);
     const { identities } = JSON.parse(text) as { identities: { stack: string; signatures: number }[] };
     expect(identities.map(({ stack, signatures }) => [stack, signatures])).toEqual([['one', 1]]);
@@ -363,6 +361,47 @@ describe('stacks', () => {
 });
 
 describe('a hostile repository', () => {
+  test('has no token of one stack sent to the other, with or without the agent', async () => {
+    const repository = await newHome();
+    const ambient = { SIGSTORE_ID_TOKEN: await tokenOf(one) };
+    const before = await certificates(two);
+    const choices = [
+      `gitsign.fulcio=${two.url} gitsign.issuer=${one.issuer}`,
+      `hallmark.trust=one gitsign.fulcio=${two.url}`,
+      `gitsign.fulcio=${two.url}`,
+      'hallmark.trust=two',
+    ];
+    for (const agent of ['true', 'false']) {
+      await ok(home, `git config --global hallmark.agent ${agent}`);
+      for (const choice of choices) {
+        const local = choice.split(' ').map((each) => each.replace('=', ' '));
+        for (const each of local) await ok(repository, `git config ${each}`);
+        const { code, output } = await run(
+          repository,
+          `echo x | ${binary} --status-fd=2 -bsau k; git commit -q -S --allow-empty -m x`,
+          'script',
+          ambient,
+        );
+        expect([agent, choice, code === 0, output]).toEqual([
+          agent,
+          choice,
+          false,
+          expect.stringMatching(/mixes services of two stacks|not to get an identity token of/),
+        ]);
+        for (const each of local) await ok(repository, `git config --unset ${each.split(' ')[0]}`);
+      }
+    }
+    expect(await certificates(two)).toBe(before);
+    // The user may say so.
+    const { output } = await run(
+      repository,
+      'git -c hallmark.trust=two commit -q -S --allow-empty -m x',
+      'script',
+      ambient,
+    );
+    expect(output).not.toContain('not to get an identity token');
+  });
+
   test('has nothing sent to services of its own', async () => {
     const repository = await newHome();
     await ok(repository, 'git commit -q -S --allow-empty -m signed', 'terminal');
