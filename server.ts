@@ -326,8 +326,7 @@ export async function serve(config: ServeConfig, dependencies: ServeDependencies
     return jsonResponse(503, { code: 503, message: 'starting' }, { 'retry-after': '1' });
   });
   try {
-    const host = config.listen.hostname.includes(':') ? `[${config.listen.hostname}]` : config.listen.hostname;
-    const publicUrl = config.publicUrl ?? `http://${host}:${server.port}`;
+    const publicUrl = config.publicUrl ?? originOf(config.listen, server);
     stack = await createStack({ ...config, publicUrl }, dependencies);
   } catch (error) {
     await server.stop(true);
@@ -407,6 +406,10 @@ export function bind(
     );
   }
 }
+
+/** The URL of who listens on this address, without a final slash. */
+export const originOf = ({ hostname }: ServeConfig['listen'], { port }: Listener): string =>
+  `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`;
 
 const isLoopback = (address: string): boolean =>
   address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.');

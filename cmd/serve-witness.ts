@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { openKeyStore } from '../ca/key-store.ts';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
@@ -11,12 +11,12 @@ import { makeFolder, readFileBounded, writeFileAtomic } from '../core/files.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
 import { MAX_TRUST_FILE_BYTES, MAX_WATCHED_LOGS } from '../core/limits.ts';
 import { parseVkey, requireKeyName, serializeVkey, type Vkey } from '../core/merkle/vkey.ts';
-import { bind, drain, type ServerLog } from '../server.ts';
+import { bind, drain, originOf, type ServerLog } from '../server.ts';
 import { openWitness, type WatchedLog, type Witness, watchedLogs } from '../tlog/witness.ts';
 import { openWitnessStore } from '../tlog/witness-store.ts';
 import type { Cli } from './cli.ts';
 import { parseListen } from './serve-config.ts';
-import { serverLog, untilStopped } from './server-log.ts';
+import { logFormatOption, serverLog, untilStopped } from './server-log.ts';
 import { requireXdgDirectory } from './xdg.ts';
 
 interface WitnessFlags {
@@ -44,7 +44,7 @@ export function serveWitnessCommand(cli: Cli): Command {
     .option('--name <name>', 'name of its key, a URL without scheme; fixed at first start')
     .option('--watch <vkey...>', 'verifier key of a log to watch, as hallmark log info shows it')
     .option('--config <file>', 'configuration in JSON: logs, and what the flags say')
-    .addOption(new Option('--log-format <format>', 'text or json lines on standard error').choices(['text', 'json']))
+    .addOption(logFormatOption())
     .addHelpText(
       'after',
       `
@@ -142,8 +142,7 @@ async function startWitness(
     await stop();
     throw error;
   }
-  const host = listen.hostname.includes(':') ? `[${listen.hostname}]` : listen.hostname;
-  return { vkey: witness.vkey, url: `http://${host}:${server.port}`, stop };
+  return { vkey: witness.vkey, url: originOf(listen, server), stop };
 }
 
 // Whoever knows a witness knows it by name and key together.

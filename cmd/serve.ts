@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command } from 'commander';
 import { isLoopbackHost } from '../ca/dev-issuer/access.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { parseNamed, UsageError } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import { addSelfMetrics } from './self-metrics.ts';
 import { parseListen, parsePublicUrl, parseServeFile, type ServeFile } from './serve-config.ts';
 import { clientGuides, type GuideFacts, guideText } from './serve-guide.ts';
 import { serveWitnessCommand } from './serve-witness.ts';
-import { serverLog, untilStopped } from './server-log.ts';
+import { logFormatOption, serverLog, untilStopped } from './server-log.ts';
 
 interface ServeOptions {
   listen?: string;
@@ -37,7 +37,7 @@ export function serveCommand(cli: Cli): Command {
     .option('--url <url>', 'public URL, fixed at first start (default: the listen address)')
     .option('--metrics <host:port>', 'answer Prometheus at /metrics on an address of its own (default: nowhere)')
     .option('--config <file>', 'configuration in JSON: issuers, and what the flags say')
-    .addOption(new Option('--log-format <format>', 'text or json lines on standard error').choices(['text', 'json']))
+    .addOption(logFormatOption())
     .option(
       '--dangerously-expose-dev-issuer',
       'let the development issuer answer strangers: whoever reaches it can sign as anybody',

@@ -1,6 +1,11 @@
+import { Option } from 'commander';
 import type { ServerLog } from '../server.ts';
 import { type Cli, jsonLine } from './cli.ts';
 import { printable } from './report.ts';
+
+/** `--log-format FORMAT`, the same for every server. */
+export const logFormatOption = (): Option =>
+  new Option('--log-format <format>', 'text or json lines on standard error').choices(['text', 'json']);
 
 /** The log of a server on standard error: lines for people, or one JSON object a line. */
 export function serverLog(cli: Cli, format: 'text' | 'json'): ServerLog {

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { sharedPath } from '../../core/bytes/shared-data.ts';
+import { outputsOf } from '../outputs.ts';
 
 const client = join(import.meta.dir, 'client');
 const binary = resolve(process.env['HALLMARK_BINARY'] ?? join(import.meta.dir, '../../dist/hallmark'));
@@ -34,12 +35,7 @@ async function run(command: string[], env: Record<string, string> = {}): Promise
     stdout: 'pipe',
     stderr: 'pipe',
   });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, stdout, stderr };
+  return outputsOf(child);
 }
 
 const protocol = (args: string[], env?: Record<string, string>): Promise<Run> => run([client, ...args], env);

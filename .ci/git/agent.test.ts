@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { outputsOf } from '../outputs.ts';
 
 setDefaultTimeout(60_000);
 const NOBODY = 65_534;
@@ -98,12 +99,7 @@ async function startAgent(options: { uid?: number; flags?: string[]; argv?: stri
 
 async function run(argv: string[], runtime: string): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = Bun.spawn(argv, { env: environment(runtime), stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, stdout, stderr };
+  return outputsOf(child);
 }
 const status = (runtime: string, uid?: number) => run(as(uid, binary, 'agent', 'status', '--output', 'json'), runtime);
 

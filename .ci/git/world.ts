@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hallmarkBinary, IDENTITY } from '../interop/stack.ts';
+import { outputsOf } from '../outputs.ts';
 
 export interface Run {
   readonly code: number;
@@ -52,11 +53,7 @@ export async function createWorld(extra: Record<string, string> = {}): Promise<W
       stdout: 'pipe',
       stderr: 'pipe',
     });
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
+    const { stdout, stderr, code } = await outputsOf(child);
     if (code !== 0 && !options.mayFail) throw new Error(`ended with ${code}: ${argv.join(' ')}\n${stdout}${stderr}`);
     return { code, stdout, stderr };
   };

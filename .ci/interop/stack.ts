@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { outputsOf } from '../outputs.ts';
 
 export const root = join(import.meta.dir, '../..');
 export const hallmarkBinary = join(root, 'dist', 'hallmark');
@@ -75,11 +76,7 @@ export async function startStack(...flags: string[]): Promise<Stack> {
       ...options.env,
     };
     const child = Bun.spawn(['bash', '-c', line], { cwd, env, stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
+    const { stdout, stderr, code } = await outputsOf(child);
     if ((code !== 0) !== (options.fails ?? false)) throw new Error(`ended with ${code}: ${line}\n${stdout}${stderr}`);
     return { code, stdout, stderr };
   };

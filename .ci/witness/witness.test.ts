@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hallmarkBinary, IDENTITY, peers, root } from '../interop/stack.ts';
+import { outputsOf } from '../outputs.ts';
 
 const PEER_FOLDERS = ['cosign-3.1.3', 'torchwood-0.9.0', 'sigstore-python-4.5.1/venv/bin'];
 const slow = 120_000;
@@ -54,11 +55,7 @@ async function start(words: string[], pattern: RegExp, options: { cwd?: string }
 async function run(line: string, options: { fails?: boolean; stdin?: string } = {}): Promise<string> {
   const stdin = options.stdin === undefined ? 'ignore' : new Blob([options.stdin]);
   const child = Bun.spawn(['bash', '-c', line], { cwd: directory, env, stdin, stdout: 'pipe', stderr: 'pipe' });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
+  const { stdout: out, stderr: err, code } = await outputsOf(child);
   if ((code !== 0) !== (options.fails ?? false)) throw new Error(`ended with ${code}: ${line}\n${out}${err}`);
   return out + err;
 }
