@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,9 @@ import { parsePublicKeyPem, serializePublicKeyPem } from '../core/crypto/public-
 import { rejectionOf } from '../core/testing.ts';
 import { keyCommand } from './key.ts';
 import { fakeCli } from './testing.ts';
+
+// A password is made into a key on purpose slowly, and more slowly where the machine is busy.
+setDefaultTimeout(60_000);
 
 const directory = mkdtempSync(join(tmpdir(), 'hallmark-key-'));
 const before = process.env['HALLMARK_PASSWORD'];

@@ -1,6 +1,6 @@
 // Every call to the store × how it fails × whether the process goes on or dies there, over two trees that share commits.
 // What is left on the disk is held to what was answered by code that shares nothing with the log.
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { rootsOfPrefixes, tileLevelAbove } from '../.ci/crash/rfc6962.ts';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
@@ -11,6 +11,9 @@ import { createGroupCommit } from './group-commit.ts';
 import { type Appended, type Log, openLog } from './log.ts';
 import type { Store } from './store.ts';
 import { createMemoryDisk, createMemoryStore, type Fault, type FaultyStore, type MemoryDisk } from './testing-store.ts';
+
+// Each case opens logs and checks them whole many times: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const TREES = { v2: 'leaf-hash', ct: 'submitted' } as const;
 type Tree = keyof typeof TREES;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, sign } from '../core/crypto/private-key.ts';
@@ -11,6 +11,9 @@ import { errorOf, rejectionOf } from '../core/testing.ts';
 import { parseAddCheckpoint, parseKnownSize, serializeAddCheckpoint } from './add-checkpoint.ts';
 import { createMemoryWitnessStore, createToyLog } from './testing-witness.ts';
 import { openWitness, type WitnessEvent, watchedLogs } from './witness.ts';
+
+// Hundreds of requests, each signed and verified: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const key = generateKey('ed25519');
 const START = new Date('2026-03-01T12:00:00.700Z');

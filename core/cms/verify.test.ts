@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { octetString, oid, sequence, setOf } from '../asn1/der.ts';
@@ -15,6 +15,9 @@ import { flipped, type Holder, issue, issueAuthority, keyOf, leafExtensions } fr
 import { parseSignedData, type SignerInfo } from './signed-data.ts';
 import { attribute, buildSignedData, hasOpenssl, openssl, type SignedDataOptions } from './testing.ts';
 import { isSigner, verifySignerInfo } from './verify.ts';
+
+// How long an RSA key takes to be made is a matter of luck: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const root = issueAuthority('root');
 const extensions = leafExtensions(root, 'codeSigning');

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { DerReader } from '../asn1/der.ts';
 import { serializeUtf8 } from '../bytes/bytes.ts';
 import { hasOpenssl, openssl } from '../cms/testing.ts';
@@ -9,6 +9,9 @@ import { serializeTimestampResponse, type TimestampTemplate } from './issue.ts';
 import { parseTimestampRequest, type TimestampRequest } from './request.ts';
 import { parseTimestampResponse } from './response.ts';
 import { verifyTimestamp } from './verify.ts';
+
+// How long an RSA key takes to be made is a matter of luck: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const root = issueAuthority('tsa root');
 const intermediate = issueAuthority('tsa intermediate', root);

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'bun:test';
+import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { X509Certificate } from 'node:crypto';
 import type * as Peculiar from '@peculiar/x509';
 import { serializeHex } from '../bytes/bytes.ts';
@@ -9,6 +9,9 @@ import { alternativeNamesExtension, precertificatePoisonExtension } from './exte
 import { serializeFulcioClaims } from './fulcio.ts';
 import { commonName, subjectAlternativeNames } from './names.ts';
 import { issue, issueAuthority, leafExtensions, loadPeculiarX509, NOON, NOT_AFTER, NOT_BEFORE } from './testing.ts';
+
+// How long an RSA key takes to be made is a matter of luck: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 let x509: typeof Peculiar;
 beforeAll(async () => {

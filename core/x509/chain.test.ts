@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { nullValue, oid, sequence } from '../asn1/der.ts';
 import { VerificationError } from '../errors.ts';
 import { MAX_CHAIN_CERTIFICATES } from '../limits.ts';
@@ -27,6 +27,9 @@ import {
   NOT_AFTER,
   NOT_BEFORE,
 } from './testing.ts';
+
+// How long an RSA key takes to be made is a matter of luck: seconds where the machine is busy.
+setDefaultTimeout(60_000);
 
 const root = issueAuthority('root');
 const intermediate = issueAuthority('intermediate', root, { pathLength: 0 });
