@@ -164,9 +164,11 @@ function planned(scope: string, key: string, value: string, before: readonly Cha
   return { key, value, previous: isOurs ? recorded.previous : now };
 }
 
+// With the key before each value, as one without `=` has none: to git that is true, and an empty value is false.
 function valuesOf(scope: string, key: string): string[] {
-  const { code, stdout } = tryGit(['config', scope, '-z', '--get-all', key]);
-  return code === 0 ? Buffer.from(stdout).toString().split('\0').slice(0, -1) : [];
+  const { code, stdout } = tryGit(['config', scope, '-z', '--get-regexp', `^${key.replaceAll('.', '\\.')}$`]);
+  const found = code === 0 ? Buffer.from(stdout).toString().split('\0').slice(0, -1) : [];
+  return found.map((text) => (text.includes('\n') ? text.slice(text.indexOf('\n') + 1) : 'true'));
 }
 
 function write(scope: string, key: string, values: readonly string[]): void {
