@@ -192,7 +192,11 @@ async function signedRepository(): Promise<string> {
       trustedRoot,
       token: async () => jwt,
     });
-    const { cms } = await signGitPayload(payload, { rekorMode: 'offline' }, signer, { http, services, trustedRoot });
+    const { cms } = await signGitPayload(payload, { rekorMode: 'offline', matchCommitter: false }, signer, {
+      http,
+      services,
+      trustedRoot,
+    });
     const object = joinObject(payload, Buffer.from(serializeArmor('SIGNED MESSAGE', cms)), 'sha1');
     if (object === undefined) throw new Error('no object');
     parent = objectId('commit', object.body, 'sha1');

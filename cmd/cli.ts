@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import type { Option } from 'commander';
 import type { Json } from '../core/bytes/json.ts';
 import { StorageError } from '../core/errors.ts';
@@ -77,18 +77,39 @@ function isTerminal(fd: number): boolean {
 }
 
 // Synchronous, so that nothing is lost when the process ends right after. A pipe that is full answers EAGAIN.
-/** Writes all of a text to a descriptor; nothing if its reader has left. */
-export function writeAll(fd: number, text: string): void {
+/** Writes all of a text to a descriptor; false if its reader has left. */
+export function writeAll(fd: number, text: string): boolean {
   const bytes = Buffer.from(text, 'utf8');
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') return;
+      if (code === 'EPIPE') return false;
       if (code !== 'EAGAIN') throw error;
       Bun.sleepSync(1);
     }
+  }
+  return true;
+}
+
+/** O_CLOEXEC of Linux (fcntl(2)), as /proc shows it. */
+const CLOSED_ON_EXEC = 0o2000000;
+
+/**
+ * True if whoever started this process gave it the descriptor, not the runtime: for those of 0 to 2 that are closed it opens
+ * /dev/null, closed on exec, which nothing that was inherited is; and it has event queues of its own.
+ */
+export function isGiven(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    if (process.platform !== 'linux') return true;
+    if (readlinkSync(`/proc/self/fd/${fd}`).startsWith('anon_inode:')) return false;
+    const [, flags = ''] = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? [];
+    return fd > 2 || (Number.parseInt(flags, 8) & CLOSED_ON_EXEC) === 0;
+  } catch (error) {
+    // Without /proc there is only what fstat said.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { HallmarkError } from '../core/errors.ts';
+import { HallmarkError, StorageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
 import { MAX_CMS_BYTES, MAX_GIT_OBJECT_BYTES } from '../core/limits.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
@@ -7,7 +7,7 @@ import { signatureKind } from '../gitsign/object.ts';
 import { type ArmorLabel, isOurArmor, serializeArmor } from '../gitsign/signature.ts';
 import { BEGIN_SIGNING, NEW_SIGNATURE, signatureCreated, verdictLines } from '../gitsign/status.ts';
 import { hasBrowser } from './browser.ts';
-import { type Cli, writeAll } from './cli.ts';
+import { type Cli, isGiven, writeAll } from './cli.ts';
 import type { GitSettings } from './git-settings.ts';
 import { type GpgCall, isForeignKey, parseGpgCall } from './gpg-call.ts';
 import { printable } from './report.ts';
@@ -66,12 +66,14 @@ type VerifyCall = Extract<GpgCall, { kind: 'verify' }>;
 async function sign(cli: Cli, call: SignCall, settings: GitSettings): Promise<number> {
   // All of it, or git would write into a pipe that nobody reads.
   const payload = readData(call.data);
+  // Before anything is logged.
+  if (!isGiven(1)) throw cannotWrite('standard output', 'it is closed');
   const status = statusWriter(call.statusFd);
   status(BEGIN_SIGNING);
   const { signForGit } = await import('./git-signing.ts');
   const label = armorLabel(settings);
   const made = await signForGit(withTerminal(cli), settings, payload, label);
-  writeAll(1, serializeArmor(label, made.cms));
+  mustWrite(1, serializeArmor(label, made.cms), 'standard output');
   // Only now: with this line git takes whatever came for the signature, nothing included.
   status(signatureCreated(parseCertificate(made.certificate), cli.now()));
   return 0;
@@ -108,11 +110,28 @@ function readData(path: string): Uint8Array {
   return readStandardInput(MAX_GIT_OBJECT_BYTES);
 }
 
-const statusWriter =
-  (fd: number | undefined): ((lines: string) => void) =>
-  (lines) => {
-    if (fd !== undefined) writeAll(fd, lines);
-  };
+function statusWriter(fd: number | undefined): (lines: string) => void {
+  if (fd === undefined) return () => {};
+  const name = `the status, descriptor ${fd}`;
+  if (!isGiven(fd)) throw cannotWrite(name, 'it is closed');
+  return (lines) => mustWrite(fd, lines, name);
+}
+
+// Of a signature that did not arrive nobody may believe that it was made, nor of a verdict that it was given.
+function mustWrite(fd: number, text: string, name: string): void {
+  let problem = 'its reader has left';
+  try {
+    if (writeAll(fd, text)) return;
+  } catch (cause) {
+    problem = (cause as Error).message;
+  }
+  throw cannotWrite(name, problem);
+}
+
+const cannotWrite = (name: string, problem: string): StorageError =>
+  new StorageError('FILE_UNWRITABLE', `cannot write to ${name}: ${problem}`, {
+    hint: 'send it to where it can be written',
+  });
 
 // git gives its programs pipes for standard input, output and error. Whoever is at the terminal is asked there.
 function withTerminal(cli: Cli): Cli {

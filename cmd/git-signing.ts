@@ -1,12 +1,10 @@
-import { IdentityError } from '../core/errors.ts';
 import type { IdentityToken } from '../core/sign/identity-token.ts';
 import type { GitSignature } from '../gitsign/git-signer.ts';
-import { isMaker, makerOf } from '../gitsign/person.ts';
 import type { ArmorLabel } from '../gitsign/signature.ts';
 import { signByAgent } from './agent-sign.ts';
 import type { Cli } from './cli.ts';
 import { requireTokenFor } from './git-known.ts';
-import { type GitSettings, isOn } from './git-settings.ts';
+import type { GitSettings } from './git-settings.ts';
 import { type GitStack, openGitStack } from './git-stack.ts';
 import { httpOf } from './http.ts';
 import { identityTokenSource } from './identity.ts';
@@ -28,13 +26,7 @@ export async function signForGit(
     requireTokenFor(stack.choice, token);
     return token;
   };
-  const requireSigner = (identity: string): void => {
-    if (isOn(settings, 'matchCommitter')) requireMaker(payload, identity);
-  };
-  const byAgent = await signByAgent(cli, settings, stack, payload, login);
-  if (byAgent === undefined) return signHere(stack, payload, login, requireSigner);
-  requireSigner(byAgent.identity);
-  return byAgent;
+  return (await signByAgent(cli, settings, stack, payload, login)) ?? signHere(stack, payload, login);
 }
 
 // Loaded only here: where an agent signs, none of it is needed.
@@ -42,12 +34,10 @@ async function signHere(
   stack: GitStack,
   payload: Uint8Array,
   token: () => Promise<IdentityToken>,
-  requireSigner: (identity: string) => void,
 ): Promise<GitSignature> {
-  const [{ identitySigner }, { signGitPayload }, { subjectAlternativeNames }] = await Promise.all([
+  const [{ identitySigner }, { signGitPayload }] = await Promise.all([
     import('../core/sign/signer.ts'),
     import('../gitsign/sign.ts'),
-    import('../core/x509/names.ts'),
   ]);
   const { context, options } = stack;
   const { http, services, trustedRoot } = context;
@@ -57,18 +47,5 @@ async function signHere(
     trustedRoot,
     token,
   });
-  const { certificate } = await signer.credential();
-  // Before anything is logged.
-  requireSigner((certificate && subjectAlternativeNames(certificate)[0]?.value) ?? '');
   return signGitPayload(payload, options, signer, context);
-}
-
-function requireMaker(payload: Uint8Array, identity: string): void {
-  const maker = makerOf(payload);
-  if (isMaker(maker, identity)) return;
-  throw new IdentityError(
-    'IDENTITY_TOKEN_INVALID',
-    `signed in as ${identity}, but the committer is ${maker === undefined ? 'unknown' : `${maker.name} <${maker.email}>`}`,
-    { hint: 'log in as the committer, or turn it off: git config hallmark.matchCommitter false' },
-  );
 }

@@ -68,7 +68,10 @@ export function openGitStack(cli: Cli, settings: GitSettings, label: ArmorLabel)
     get context() {
       return { http, services, trustedRoot: readTrustedRoot(instance), timestampCertificates: true };
     },
-    options: { rekorMode: label === 'SIGNED MESSAGE' ? mode : 'offline' },
+    options: {
+      rekorMode: label === 'SIGNED MESSAGE' ? mode : 'offline',
+      matchCommitter: isOn(settings, 'matchCommitter'),
+    },
     identity: identityFlags(settings, choice),
     issuer,
     choice,

@@ -39,8 +39,8 @@ function run(argv: readonly string[], options: Options = {}): Ran {
   return { code: status ?? -1, stdout, stderr };
 }
 const git = (...args: string[]): string => run(['git', ...args]).stdout.trim();
-const hallmark = (args: readonly string[], options?: Options): Ran =>
-  run([process.execPath, join(import.meta.dir, 'main.ts'), ...args], options);
+const main = join(import.meta.dir, 'main.ts');
+const hallmark = (args: readonly string[], options?: Options): Ran => run([process.execPath, main, ...args], options);
 const json = (args: readonly string[], options?: Options) =>
   JSON.parse(hallmark([...args, '--output', 'json'], options).stdout);
 
@@ -143,6 +143,18 @@ describe('the program that git calls', () => {
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/^\[GNUPG:\] BEGIN_SIGNING H8\nhallmark: [^\n]+\n$/);
   });
+  test('a status that cannot be written is a failure: its reader has left, it is closed, or full', () => {
+    const line = (redirected: string): Ran =>
+      run(['bash', '-c', `exec 8> >(exit); wait $!; "$0" "$@" ${redirected}`, process.execPath, main, ...verifying], {
+        input: payload,
+      });
+    const verifying = ['--status-fd=7', '--verify', join(home, 'signature'), '-'];
+    expect(line('7>&1')).toMatchObject({ code: 0, stdout: expect.stringContaining('GOODSIG') });
+    for (const redirected of ['7>&-', '7>/dev/full', '7>&8']) {
+      const stderr = expect.stringContaining('cannot write to the status, descriptor 7');
+      expect(line(redirected)).toMatchObject({ code: 1, stdout: '', stderr });
+    }
+  });
   test('what cannot be read at all is an error too', () => {
     const { code, stdout } = hallmark(['--status-fd=1', '--verify', join(home, 'signature'), join(home, 'none')]);
     expect([code, keywords(stdout)]).toEqual([1, ['NEWSIG', 'ERRSIG', 'TRUST_UNDEFINED']]);
@@ -199,6 +211,18 @@ describe('git setup and unset', () => {
     git('config', '--global', '--unset', 'gpg.format');
     git('config', '--global', '--remove-section', 'hallmark');
   });
+  test('a key without value, which means true, is true again', () => {
+    const path = join(home, '.gitconfig');
+    git('config', '--global', 'user.name', 'A');
+    const before = readFileSync(path, 'utf8');
+    writeFileSync(path, `${before}[commit]\n\tgpgsign\n[tag]\n\tgpgsign =\n`);
+    const isOn = (key: string): string => git('config', '--global', '--type=bool', key);
+    expect([isOn('commit.gpgsign'), isOn('tag.gpgsign')]).toEqual(['true', 'false']);
+    hallmark(['git', 'setup', '--program', '/opt/hallmark', '--sign-commits', '--sign-tags']);
+    expect(json(['git', 'unset']).kept).toEqual([]);
+    expect([isOn('commit.gpgsign'), isOn('tag.gpgsign')]).toEqual(['true', 'false']);
+    writeFileSync(path, before);
+  });
   test('a program that is not named by its whole path is refused', () => {
     expect(hallmark(['git', 'setup', '--program', 'hallmark']).code).toBe(2);
     expect(hallmark(['git', 'setup']).stderr).toContain('this runs from its source');
@@ -226,14 +250,12 @@ test('a repository may turn matchCommitter on, never off', () => {
       .settings.filter(({ name }: { name: string }) => name === 'matchCommitter')
       .map(({ value }: { value: string }) => value);
   git('config', '--global', 'gitsign.matchCommitter', 'true');
-  for (const off of ['false', 'no', '0', '']) {
-    for (const prefix of ['hallmark', 'gitsign']) {
-      git('config', `${prefix}.matchCommitter`, off);
-      expect(inForce()).toEqual(['true']);
-      expect(json(['git', 'config']).ignored).toMatchObject([{ reason: 'a repository may not turn it off' }]);
-      git('config', '--unset', `${prefix}.matchCommitter`);
-    }
-  }
+  git('config', 'hallmark.matchCommitter', 'no');
+  git('config', 'gitsign.matchCommitter', '');
+  expect(inForce()).toEqual(['true']);
+  const reason = 'a repository may not turn it off';
+  expect(json(['git', 'config']).ignored).toMatchObject([{ reason }, { reason }]);
+  git('config', '--unset', 'hallmark.matchCommitter');
   git('config', '--global', 'gitsign.matchCommitter', 'false');
   git('config', 'gitsign.matchCommitter', 'true');
   expect(inForce().at(-1)).toBe('true');

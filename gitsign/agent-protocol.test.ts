@@ -24,13 +24,13 @@ describe('messages', () => {
   const framed = (header: string, body: Uint8Array = new Uint8Array()): Uint8Array =>
     concat(prefix(Buffer.byteLength(header), body.length), serializeUtf8(header), body);
   const valid = (): Record<string, unknown> => ({
-    version: 1,
+    version: 2,
     type: 'sign',
     stack: { kind: 'trust', name: 'lab' },
     digest: '0'.repeat(64),
     source: { kind: 'login' },
     services: { rekorVersion: 1 },
-    options: { rekorMode: 'offline' },
+    options: { rekorMode: 'offline', matchCommitter: false },
   });
   const json = (change: Record<string, unknown>): Uint8Array =>
     framed(JSON.stringify({ ...valid(), ...change }), COMMIT);
@@ -70,24 +70,25 @@ describe('messages', () => {
     ['no UTF-8', concat(prefix(2, 0), Uint8Array.of(0xff, 0xfe))],
     ['no object', framed('[]')],
     ['an empty header', framed('')],
-    ['another version', json({ version: 2 })],
+    ['another version', json({ version: 1 })],
     ['no version', json({ version: undefined })],
     ['no type', json({ type: undefined })],
     ['an unknown type', json({ type: 'key' })],
     ['the type of an answer', json({ type: 'signed' })],
     ['a token that nobody asked for', serializeToken(tokenOf())],
     ['an unknown member', json({ bytes: 'AA==' })],
-    ['a member twice', framed(JSON.stringify(valid()).replace('{', '{"version":1,'), COMMIT)],
+    ['a member twice', framed(JSON.stringify(valid()).replace('{', '{"version":2,'), COMMIT)],
     ['an unknown member of the stack', json({ stack: { kind: 'trust', name: 'lab', url: 'https://evil.example' } })],
     ['an unknown kind of stack', json({ stack: { kind: 'local' } })],
     ['an unknown source', json({ source: { kind: 'key' } })],
     ['a digest that is none', json({ digest: '00' })],
     ['another version of Rekor', json({ services: { rekorVersion: 3 } })],
-    ['another mode', json({ options: { rekorMode: 'none' } })],
-    ['a body where none belongs', framed('{"version":1,"type":"status"}', COMMIT)],
+    ['another mode', json({ options: { rekorMode: 'none', matchCommitter: false } })],
+    ['no word on the committer', json({ options: { rekorMode: 'offline' } })],
+    ['a body where none belongs', framed('{"version":2,"type":"status"}', COMMIT)],
     ['JSON too deep', framed('['.repeat(60_000))],
-    ['too many members', framed(`{"version":1,"type":"status",${Array.from({ length: 1000 }, (_, i) => `"${i}":0`)}}`)],
-    ['two requests', concat(framed('{"version":1,"type":"status"}'), framed('{"version":1,"type":"stop"}'))],
+    ['too many members', framed(`{"version":2,"type":"status",${Array.from({ length: 1000 }, (_, i) => `"${i}":0`)}}`)],
+    ['two requests', concat(framed('{"version":2,"type":"status"}'), framed('{"version":2,"type":"stop"}'))],
   ])('refused: %s', async (_, bytes) => {
     const agent = start();
     const answer = await send(agent.path, bytes);
@@ -128,7 +129,7 @@ describe('secrets', () => {
     const sign = serializeRequest(requestOf());
     await ask(sign, serializeToken(jwt));
     await ask(sign);
-    await ask(serializeRequest(requestOf({ options: { rekorMode: 'online' } })));
+    await ask(serializeRequest(requestOf({ options: { rekorMode: 'online', matchCommitter: false } })));
     for (const type of ['status', 'lock', 'status', 'unlock', 'stop'] as const) await ask(serializeRequest({ type }));
     await ask(sign, serializeToken(jwt));
     await ask(sign, serializeToken(`${jwt}x`));

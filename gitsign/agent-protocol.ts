@@ -20,7 +20,7 @@ import type { GitSignature, GitSigningOptions } from './git-signer.ts';
  */
 
 /** Changes with every incompatible change of a message; the two ends are mostly one program. */
-const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 2;
 
 /** Which of the user's own stacks is to sign: one of the trust store, or what the global git configuration says. */
 export type StackName = { readonly kind: 'trust'; readonly name: string } | { readonly kind: 'global' };
@@ -324,8 +324,10 @@ function parseServices(fields: Fields): ServiceChoice {
 function parseOptions(fields: Fields): GitSigningOptions {
   const rekorMode = fields.string('rekorMode');
   if (rekorMode !== 'offline' && rekorMode !== 'online') throw fields.fail('rekorMode', 'offline or online');
+  const matchCommitter = fields.optionalBoolean('matchCommitter');
+  if (matchCommitter === undefined) throw fields.fail('matchCommitter', 'missing');
   fields.end();
-  return { rekorMode };
+  return { rekorMode, matchCommitter };
 }
 
 function parseSignature(fields: Fields, body: Uint8Array): GitSignature {

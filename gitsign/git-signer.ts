@@ -5,6 +5,8 @@ import type { Signer } from '../core/sign/signer.ts';
 export interface GitSigningOptions {
   /** `offline` embeds the entry of the signed attributes; `online` logs the id of the object that git is about to write. */
   readonly rekorMode: 'offline' | 'online';
+  /** True: sign only what the holder of the certificate made (`isMaker`). */
+  readonly matchCommitter: boolean;
 }
 
 /** A finished git signature, verified by whoever made it. */

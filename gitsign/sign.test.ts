@@ -41,6 +41,27 @@ describe('sign', () => {
     expect(otherCertificates).toEqual([]);
   });
 
+  test('another committer than the signer, where it matters: refused before anything is logged', async () => {
+    const stack = await gitStack();
+    const others = [
+      Buffer.from(payload).toString().replace('committer A <a@b.example>', 'committer C <c@d.example>'),
+      Buffer.from(payload)
+        .toString()
+        .replace(/^committer .*\n/m, ''),
+    ];
+    for (const rekorMode of ['offline', 'online'] as const) {
+      const options = { rekorMode, matchCommitter: true };
+      for (const other of others) {
+        const signing = () => signGitPayload(serializeUtf8(other), options, stack.signer, stack.context);
+        expect(await codeOf(signing)).toBe('IDENTITY_TOKEN_INVALID');
+      }
+      expect(stack.calls.filter((call) => call.endsWith('/log/entries'))).toEqual([]);
+      await signGitPayload(payload, options, stack.signer, stack.context);
+      expect(stack.calls.filter((call) => call.endsWith('/log/entries'))).toHaveLength(1);
+      stack.calls.length = 0;
+    }
+  });
+
   test('one certificate for several signatures', async () => {
     const stack = await gitStack();
     await stack.sign(payload);
@@ -156,9 +177,9 @@ describe('refused, by flaw', () => {
     const { certificate } = await stack.signer.credential();
     const late = { key: stack.signer.key, credential: async () => ({ key: stack.signer.key, certificate }) };
     stack.clock.now = new Date(stack.clock.now.getTime() + 700_000);
-    expect(await codeOf(() => signGitPayload(payload, { rekorMode: 'offline' }, late, stack.context))).toBe(
-      'TIMESTAMP_OUTSIDE_VALIDITY',
-    );
+    expect(
+      await codeOf(() => signGitPayload(payload, { rekorMode: 'offline', matchCommitter: false }, late, stack.context)),
+    ).toBe('TIMESTAMP_OUTSIDE_VALIDITY');
   });
 
   test('the entry of another signature by the same certificate', async () => {

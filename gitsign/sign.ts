@@ -1,24 +1,30 @@
 import type { TransparencyLogEntry } from '../core/bundle/bundle.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { sign } from '../core/crypto/private-key.ts';
+import { IdentityError } from '../core/errors.ts';
 import { type SigningContext, signArtifact } from '../core/sign/sign.ts';
 import type { Signer } from '../core/sign/signer.ts';
 import { fetchTimestamp } from '../core/sign/timestamp.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
 import { parseCertificate } from '../core/x509/certificate.ts';
+import { subjectAlternativeNames } from '../core/x509/names.ts';
 import type { SignGitPayload } from './git-signer.ts';
 import { payloadKind } from './object.ts';
 import { loggedObjectId } from './object-id.ts';
+import { isMaker, makerOf } from './person.ts';
 import { parseCmsSignature, serializeArmor, serializeCmsSignature, serializeSignedAttributes } from './signature.ts';
 import { verifyGitSignature } from './verify.ts';
 
 /**
  * Signs what git is about to write: logs in if need be, signs, logs, verifies what it made. A push certificate, which is no
- * object that could be looked up, carries its entry in either mode. Errors of core/sign.
+ * object that could be looked up, carries its entry in either mode. Errors of core/sign; IDENTITY_TOKEN_INVALID if somebody else
+ * made it, where that matters.
  */
-export const signGitPayload: SignGitPayload = async (payload, { rekorMode }, signer, context) => {
+export const signGitPayload: SignGitPayload = async (payload, { rekorMode, matchCommitter }, signer, context) => {
   // Whoever cannot log in learns it before anything else.
-  const { key } = await signer.credential();
+  const { key, certificate } = await signer.credential();
+  // Before anything is logged, by whoever holds the key: the payload and the certificate say it, nobody else.
+  if (matchCommitter) requireMaker(payload, required(certificate));
   const signedAttributes = serializeSignedAttributes(payload, key.publicKey, context.http.clock());
   const isLookedUp = rekorMode === 'online' && payloadKind(payload) !== undefined;
   const { cms, entry } = isLookedUp
@@ -38,6 +44,17 @@ export const signGitPayload: SignGitPayload = async (payload, { rekorMode }, sig
     logEntries: verified.logEntries.map(({ log, logIndex }) => ({ url: log.baseUrl, logIndex })),
   };
 };
+
+function requireMaker(payload: Uint8Array, certificate: Certificate): void {
+  const maker = makerOf(payload);
+  const identity = subjectAlternativeNames(certificate)[0]?.value ?? '';
+  if (isMaker(maker, identity)) return;
+  throw new IdentityError(
+    'IDENTITY_TOKEN_INVALID',
+    `signed in as ${identity}, but the committer is ${maker === undefined ? 'unknown' : `${maker.name} <${maker.email}>`}`,
+    { hint: 'log in as the committer, or turn it off: git config --global hallmark.matchCommitter false' },
+  );
+}
 
 interface MadeSignature {
   readonly cms: Uint8Array;

@@ -37,7 +37,7 @@ export const requestOf = (change: Partial<SignRequest> = {}): SignRequest => ({
   digest: DIGEST,
   source: { kind: 'login' },
   services: { rekorVersion: 1, timestamp: false },
-  options: { rekorMode: 'offline' },
+  options: { rekorMode: 'offline', matchCommitter: false },
   payload: COMMIT,
   ...change,
 });

@@ -41,7 +41,10 @@ export async function gitStack(flaws: Flaws = {}, version: 1 | 2 = 1) {
       rekorMode: GitSigningOptions['rekorMode'] = 'offline',
       changed: Partial<SigningContext> = {},
     ) => {
-      const made = await signGitPayload(payload, { rekorMode }, signer, { ...context, ...changed });
+      const made = await signGitPayload(payload, { rekorMode, matchCommitter: false }, signer, {
+        ...context,
+        ...changed,
+      });
       return { ...made, armor: serializeArmor('SIGNED MESSAGE', made.cms) };
     },
     verify: (payload: Uint8Array, armor: string, root = stack.trustedRoot): VerifiedGitSignature => {

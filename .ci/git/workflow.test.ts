@@ -400,7 +400,28 @@ describe('failures', () => {
       expect(failed.code).toBe(128);
       expect(await size()).toBe(before);
       await world.git(strict, { cwd });
-      expect(await size()).toBeGreaterThan(before);
+      const after = await size();
+      expect(after).toBeGreaterThan(before);
+      // The same of the agent, and where the repository would turn it off.
+      await world.git(['config', '--global', 'hallmark.agent', 'true']);
+      await world.git(['config', '--global', 'gitsign.matchCommitter', 'true']);
+      await world.git(['config', 'hallmark.matchCommitter', 'false'], { cwd });
+      const env = { GIT_COMMITTER_EMAIL: 'x@example.com', XDG_RUNTIME_DIR: world.folder('run') };
+      const lax = ['commit', '-q', '--allow-empty', '-m', 'x'];
+      try {
+        expect((await world.git(lax, { cwd, env, mayFail: true })).code).toBe(128);
+        expect(await size()).toBe(after);
+        const { identities } = JSON.parse(
+          (await world.hallmark(['agent', 'status', '--output', 'json'], { env })).stdout,
+        );
+        expect(identities).toMatchObject([{ signatures: 0 }]);
+        await world.git(lax, { cwd, env: { ...env, GIT_COMMITTER_EMAIL: IDENTITY } });
+        expect(await size()).toBeGreaterThan(after);
+      } finally {
+        await world.hallmark(['agent', 'stop'], { env, mayFail: true });
+        await world.git(['config', '--global', 'hallmark.agent', 'false']);
+        await world.git(['config', '--global', '--unset', 'gitsign.matchCommitter']);
+      }
     },
     slow,
   );
@@ -422,6 +443,60 @@ describe('failures', () => {
       expect(await letters(cwd, 'HEAD')).toBe('U');
       const config = JSON.parse((await world.hallmark(['git', 'config', '--output', 'json'], { cwd })).stdout);
       expect(config.ignored.map(({ key }: { key: string }) => key)).toEqual(['hallmark.policy']);
+    },
+    slow,
+  );
+});
+
+describe('a signature that cannot be handed over is no signature', () => {
+  const payload = `tree ${'1'.repeat(40)}\nauthor Y <${IDENTITY}> 1 +0000\ncommitter Y <${IDENTITY}> 1 +0000\n\nx\n`;
+  const sign = (redirected: string) =>
+    world.shell(`exec 8> >(exit); wait $!; ${hallmarkBinary} --status-fd=7 -bsau k 7>status ${redirected}`, {
+      input: payload,
+      mayFail: true,
+    });
+  const status = (): string => readFileSync(join(world.home, 'status'), 'utf8');
+  const logged = async (): Promise<number> =>
+    ((await (await fetch(`${url}/api/v1/log`)).json()) as { treeSize: number }).treeSize;
+  test(
+    'standard output',
+    async () => {
+      expect(await sign('')).toMatchObject({ code: 0, stdout: expect.stringContaining('END SIGNED MESSAGE') });
+      expect(status()).toContain('SIG_CREATED');
+      for (const [what, redirected] of [
+        ['full', '>/dev/full'],
+        ['without a reader', '>&8'],
+        ['closed', '>&-'],
+      ] as const) {
+        const before = await logged();
+        const { code, stderr } = await sign(redirected);
+        expect([what, code, status().includes('SIG_CREATED'), stderr]).toEqual([
+          what,
+          1,
+          false,
+          expect.stringContaining('cannot write to standard output'),
+        ]);
+        if (what === 'closed') expect(await logged()).toBe(before);
+      }
+    },
+    slow,
+  );
+  test(
+    'the status',
+    async () => {
+      for (const [what, redirected] of [
+        ['full', '7>/dev/full'],
+        ['without a reader', '7>&8'],
+        ['closed', '7>&-'],
+      ] as const) {
+        const { code, stdout } = await sign(redirected);
+        expect([what, code, stdout]).toEqual([what, 1, '']);
+      }
+      const { code, stdout } = await world.shell(`${hallmarkBinary} --status-fd=2 -bsau k 2>&-`, {
+        input: payload,
+        mayFail: true,
+      });
+      expect([code, stdout]).toEqual([1, '']);
     },
     slow,
   );
