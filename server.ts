@@ -25,7 +25,7 @@ import {
 } from './core/instance/data-directory.ts';
 import { type Part, shardKeyName } from './core/instance/instance.ts';
 import type { RotatedLog, ShardHistory } from './core/instance/shard-history.ts';
-import { MAX_LOG_REQUEST_BYTES } from './core/limits.ts';
+import { MAX_IDLE_SECONDS, MAX_LOG_REQUEST_BYTES } from './core/limits.ts';
 import { createMetrics, METRICS_CONTENT_TYPE, type Metrics } from './core/metrics.ts';
 import { type Publication, publicationOf } from './core/trust/publication.ts';
 import { createTrustFrontEnd } from './core/trust/tuf/front-end.ts';
@@ -384,6 +384,7 @@ export function bind(
       port,
       fetch: answer,
       maxRequestBodySize: MAX_LOG_REQUEST_BYTES,
+      idleTimeout: MAX_IDLE_SECONDS,
       development: false,
       // Said because Bun's production default shares the port: two servers would answer in turns.
       reusePort: false,

@@ -160,15 +160,25 @@ export const MAX_RATE = 1_000_000;
 export const MAX_RATE_KEYS = 50_000;
 /** Bytes of a body that is large: signatures, keys and chains are under 16 KiB, envelopes with statements may be more. */
 export const LARGE_BODY_BYTES = 64 * 1024;
-/** Bytes of small bodies that are read and worked on at the same time: a thousand of LARGE_BODY_BYTES. */
+/** Bytes of small bodies that are read and worked on at the same time, and of the first LARGE_BODY_BYTES of large ones: a thousand. */
 export const MAX_SMALL_BODIES_BYTES = 64 * 1024 * 1024;
 /** Bytes of large bodies at the same time: four of MAX_LOG_REQUEST_BYTES, as each is held about four times while it is parsed. */
 export const MAX_LARGE_BODIES_BYTES = 96 * 1024 * 1024;
 /** Part of either that one client may take; a body of MAX_LOG_REQUEST_BYTES has to fit. */
 export const MAX_CLIENT_BODY_SHARE = 0.25;
+/** Bytes of an answer from which on it counts: what a thousand clients that do not read hold of smaller ones fits in memory. */
+export const LARGE_ANSWER_BYTES = 64 * 1024;
+/** Bytes of large answers that wait for their clients to read: a quarter may be held by one client, some 40 pieces of bundles. */
+export const MAX_ANSWERS_BYTES = 96 * 1024 * 1024;
+/** Seconds without a byte moved, in or out, until a connection is closed: a client that does not read holds memory. */
+export const MAX_IDLE_SECONDS = 10;
+/** Entries read at once for a bundle: of MAX_TILE_ENTRY_BYTES each, half a megabyte is in memory and in one stretch of work. */
+export const BUNDLE_PIECE_ENTRIES = 8;
+/** Bytes of entries in one answer of the CT log's get-entries, the entry that passes them included: RFC 6962 §4.6 lets it be short. */
+export const MAX_CT_ENTRIES_BYTES = 1024 * 1024;
 /** Milliseconds that a request may take at least, its body included, until it is broken off. */
 export const MIN_REQUEST_DEADLINE_MS = 20_000;
-/** Bytes a second that a sender must reach on top of that: a slow mobile line. */
+/** Bytes a second that a sender must reach once those are over: a slow mobile line. */
 export const MIN_BODY_BYTES_PER_SECOND = 256 * 1024;
 /** Time series of one metric: all routes with all methods and kinds of answer are under 500. */
 export const MAX_METRIC_SERIES = 1_000;

@@ -3,13 +3,21 @@ import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { jsonResponse } from '../core/http/front-end.ts';
-import { MAX_CHAIN_CERTIFICATES, MAX_CT_ENTRIES, MAX_CT_REQUEST_BYTES, MAX_LOG_SIZE } from '../core/limits.ts';
+import {
+  BUNDLE_PIECE_ENTRIES,
+  MAX_CHAIN_CERTIFICATES,
+  MAX_CT_ENTRIES,
+  MAX_CT_ENTRIES_BYTES,
+  MAX_CT_REQUEST_BYTES,
+  MAX_LOG_SIZE,
+} from '../core/limits.ts';
 import { isSignedWith } from '../core/x509/algorithms.ts';
 import { type Certificate, parseCertificate } from '../core/x509/certificate.ts';
 import { isPrecertificate, serializeDigitallySigned, treeHeadSignedData } from './ct-entry.ts';
 import { submitToCtLog } from './ct-log.ts';
 import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
+import type { Leaf } from './store.ts';
 
 export interface CtOptions {
   readonly log: Log;
@@ -85,7 +93,17 @@ export function createCtFrontEnd({ log, key, clock, roots, onFault }: CtOptions)
     if (start > end || start >= log.head().treeSize)
       throw new Refusal(400, 'start <= end, start < tree size is required');
     const last = end - start >= BigInt(MAX_CT_ENTRIES) ? start + BigInt(MAX_CT_ENTRIES) - 1n : end;
-    const entries = await log.entries(start, last + 1n);
+    const entries: Leaf[] = [];
+    const step = BigInt(BUNDLE_PIECE_ENTRIES);
+    let bytes = 0;
+    for (let from = start; from <= last && bytes < MAX_CT_ENTRIES_BYTES; from += step) {
+      const to = from + step <= last ? from + step : last + 1n;
+      for (const entry of await log.entries(from, to)) {
+        if (bytes >= MAX_CT_ENTRIES_BYTES) break;
+        bytes += entry.body.length + (entry.extra?.length ?? 0);
+        entries.push(entry);
+      }
+    }
     return jsonResponse(200, {
       entries: entries.map(({ body, extra }) => ({
         leaf_input: serializeBase64(body),

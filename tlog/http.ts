@@ -1,4 +1,5 @@
 import { InputError, StorageError } from '../core/errors.ts';
+import { withinBudget } from '../core/http/answers.ts';
 import { type Peer, readBody } from '../core/http/front-end.ts';
 
 /** A request answered with an HTTP error: the message goes to the client as it is. */
@@ -87,7 +88,7 @@ async function answer(
   onFault: (error: unknown) => void,
 ): Promise<Response> {
   try {
-    return await route.answer(request, url, groups, peer);
+    return await withinBudget(peer, await route.answer(request, url, groups, peer));
   } catch (error) {
     if (error instanceof Refusal) return errorAnswer(error.status, error.message, error.headers);
     if (error instanceof InputError) return errorAnswer(400, error.message, {});

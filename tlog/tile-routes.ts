@@ -1,10 +1,11 @@
+import { concat } from '../core/bytes/bytes.ts';
+import { answerInPieces } from '../core/http/answers.ts';
+import type { Peer } from '../core/http/front-end.ts';
+import { BUNDLE_PIECE_ENTRIES, LARGE_ANSWER_BYTES } from '../core/limits.ts';
 import { parseTilePath, serializeEntryBundle, TILE_WIDTH } from '../core/merkle/tile.ts';
 import { Refusal, type Route } from './http.ts';
 import type { LogReader } from './log-reader.ts';
 import { createStretches } from './stretches.ts';
-
-/** Entries that are read at a stretch: with what is kept beside them up to 130 KB each. */
-const READ_ENTRIES = 16;
 
 // A tile or bundle of a given width never changes.
 const IMMUTABLE = {
@@ -19,28 +20,38 @@ const IMMUTABLE = {
 export function tileRoutes(log: LogReader): Route[] {
   const inStretches = createStretches(() => performance.now());
 
-  async function getTile(path: string): Promise<Response> {
+  async function getTile(path: string, peer: Peer): Promise<Response> {
     const tile = parseTilePath(path);
-    const content =
-      tile &&
-      (tile.level === 'entries'
-        ? await bundle(tile.index, tile.width)
-        : await log.tile(tile.level, tile.index, tile.width));
-    if (!content) throw new Refusal(404, 'the log has no such tile', { 'Cache-Control': 'no-store' });
+    const absent = new Refusal(404, 'the log has no such tile', { 'Cache-Control': 'no-store' });
+    if (!tile) throw absent;
+    if (tile.level === 'entries') {
+      const start = tile.index * BigInt(TILE_WIDTH);
+      const end = start + BigInt(tile.width);
+      if (end > log.head().treeSize) throw absent;
+      return answerInPieces(peer, bundle(start, end), IMMUTABLE);
+    }
+    const content = await log.tile(tile.level, tile.index, tile.width);
+    if (!content) throw absent;
     return new Response(content, { headers: IMMUTABLE });
   }
 
-  async function bundle(index: bigint, width: number): Promise<Uint8Array | undefined> {
-    const start = index * BigInt(TILE_WIDTH);
-    const end = start + BigInt(width);
-    if (end > log.head().treeSize) return undefined;
-    const bodies: Uint8Array[] = [];
-    for (let at = start; at < end; at += BigInt(READ_ENTRIES)) {
-      const next = at + BigInt(READ_ENTRIES);
-      const entries = await inStretches(() => log.entries(at, next < end ? next : end));
-      for (const { body } of entries) bodies.push(body);
+  /** An entry bundle in pieces: up to 256 entries may have 16 MB. */
+  async function* bundle(start: bigint, end: bigint): AsyncGenerator<Uint8Array, void> {
+    const step = BigInt(BUNDLE_PIECE_ENTRIES);
+    let gathered: Uint8Array[] = [];
+    let bytes = 0;
+    for (let from = start; from < end; from += step) {
+      const to = from + step < end ? from + step : end;
+      const entries = await inStretches(() => log.entries(from, to));
+      if (BigInt(entries.length) !== to - from) throw new Error('internal: an entry below the tree size is absent');
+      const part = serializeEntryBundle(entries.map(({ body }) => body));
+      gathered.push(part);
+      bytes += part.length;
+      if (bytes < LARGE_ANSWER_BYTES && to < end) continue;
+      yield concat(...gathered);
+      gathered = [];
+      bytes = 0;
     }
-    return inStretches(async () => serializeEntryBundle(bodies));
   }
 
   return [
@@ -57,7 +68,7 @@ export function tileRoutes(log: LogReader): Route[] {
       method: 'GET',
       name: '/tile/{path}',
       path: /^(?:\/api\/v2)?\/(tile\/.+)$/,
-      answer: (_request, _url, [path = '']) => getTile(path),
+      answer: (_request, _url, [path = ''], peer) => getTile(path, peer),
     },
   ];
 }

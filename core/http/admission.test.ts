@@ -6,20 +6,26 @@ describe('memory for bodies', () => {
   test('a thousand largest ones: as many as fit, and what is given back fits again', () => {
     const budget = createBodyBudget();
     const held = Array.from({ length: 1000 }, () => budget.reserve(MAX_LOG_REQUEST_BYTES, undefined));
-    const given = held.filter((release) => release !== undefined);
+    const given = held.filter((reservation) => reservation !== undefined);
     expect(given).toHaveLength(Math.floor(MAX_LARGE_BODIES_BYTES / MAX_LOG_REQUEST_BYTES));
     expect(budget.reserved()).toBeLessThanOrEqual(MAX_LARGE_BODIES_BYTES);
-    given[0]?.();
+    given[0]?.release();
     // Twice is once.
-    given[0]?.();
+    given[0]?.release();
     expect(budget.reserve(MAX_LOG_REQUEST_BYTES, undefined)).toBeDefined();
     expect(budget.reserve(MAX_LOG_REQUEST_BYTES, undefined)).toBeUndefined();
   });
 
-  test('a body of unknown size counts as the largest', () => {
+  test('one that grows moves from the small ones to the large ones', () => {
     const budget = createBodyBudget();
-    budget.reserve(undefined, undefined);
+    const growing = budget.reserve(LARGE_BODY_BYTES, 'one');
+    expect(growing?.resize(MAX_LOG_REQUEST_BYTES)).toBe(true);
     expect(budget.reserved()).toBe(MAX_LOG_REQUEST_BYTES);
+    expect(growing?.resize(MAX_LOG_REQUEST_BYTES + 1)).toBe(false);
+    expect(budget.reserved()).toBe(MAX_LOG_REQUEST_BYTES);
+    growing?.release();
+    expect(growing?.resize(1)).toBe(false);
+    expect(budget.reserved()).toBe(0);
   });
 
   test('large ones leave room for small ones', () => {
@@ -35,7 +41,7 @@ describe('memory for bodies', () => {
     expect(first).toBeDefined();
     expect(budget.reserve(LARGE_BODY_BYTES + 1, 'one')).toBeUndefined();
     expect(budget.reserve(LARGE_BODY_BYTES + 1, 'another')).toBeDefined();
-    first?.();
+    first?.release();
     expect(budget.reserve(LARGE_BODY_BYTES + 1, 'one')).toBeDefined();
   });
 });

@@ -1,56 +1,78 @@
-import {
-  LARGE_BODY_BYTES,
-  MAX_CLIENT_BODY_SHARE,
-  MAX_LARGE_BODIES_BYTES,
-  MAX_LOG_REQUEST_BYTES,
-  MAX_SMALL_BODIES_BYTES,
-} from '../limits.ts';
+import { LARGE_BODY_BYTES, MAX_CLIENT_BODY_SHARE, MAX_LARGE_BODIES_BYTES, MAX_SMALL_BODIES_BYTES } from '../limits.ts';
 
-/** Memory for request bodies. A reservation is given back by calling what it is. */
-export interface BodyBudget {
-  /** Reserves for a body of the announced size (undefined: not announced); undefined if there is no room. */
-  reserve(announced: number | undefined, client: string | undefined): (() => void) | undefined;
+/** Memory that was reserved. */
+export interface Reservation {
+  /** Makes it so many bytes; false, and nothing changed, if there is no room. */
+  resize(bytes: number): boolean;
+  /** Gives it back. Twice is once. */
+  release(): void;
+}
+
+export interface Budget {
+  /** Undefined if there is no room. */
+  reserve(bytes: number, client: string | undefined): Reservation | undefined;
   /** Bytes reserved now. */
   readonly reserved: () => number;
 }
 
 /**
- * Bounds the bodies that are read at the same time, so that memory does not grow with the number of clients. Large ones
- * have a budget of their own and cannot crowd out what most clients send; one client has at most a share of either.
+ * Bounds the bodies that are read at the same time, so that memory does not grow with the number of clients. A body counts by
+ * what of it has come, not by what its sender announces. Large ones have a budget of their own and cannot crowd out what most
+ * clients send; one client has at most a share of either.
  */
-export function createBodyBudget(): BodyBudget {
+export function createBodyBudget(): Budget {
   const small = createBudget(MAX_SMALL_BODIES_BYTES);
   const large = createBudget(MAX_LARGE_BODIES_BYTES);
   return {
-    reserve(announced, client) {
-      const bytes = Math.min(announced ?? MAX_LOG_REQUEST_BYTES, MAX_LOG_REQUEST_BYTES);
-      return (bytes > LARGE_BODY_BYTES ? large : small).reserve(bytes, client);
+    reserve(bytes, client) {
+      let isLarge = bytes > LARGE_BODY_BYTES;
+      let held = (isLarge ? large : small).reserve(bytes, client);
+      return (
+        held && {
+          resize(next) {
+            if (isLarge || next <= LARGE_BODY_BYTES) return held?.resize(next) ?? false;
+            const moved = large.reserve(next, client);
+            if (!moved) return false;
+            held?.release();
+            held = moved;
+            isLarge = true;
+            return true;
+          },
+          release: () => held?.release(),
+        }
+      );
     },
-    reserved: () => small.used() + large.used(),
+    reserved: () => small.reserved() + large.reserved(),
   };
 }
 
-function createBudget(max: number) {
+/** A budget of `max` bytes, of which one client has at most MAX_CLIENT_BODY_SHARE. */
+export function createBudget(max: number): Budget {
   let used = 0;
   const ofClient = new Map<string, number>();
   const share = max * MAX_CLIENT_BODY_SHARE;
   return {
-    used: () => used,
-    reserve(bytes: number, client: string | undefined): (() => void) | undefined {
-      const before = client === undefined ? 0 : (ofClient.get(client) ?? 0);
-      if (used + bytes > max || (client !== undefined && before + bytes > share)) return undefined;
-      used += bytes;
-      if (client !== undefined) ofClient.set(client, before + bytes);
-      let held = true;
-      return () => {
-        if (!held) return;
-        held = false;
-        used -= bytes;
-        if (client === undefined) return;
-        const left = (ofClient.get(client) ?? 0) - bytes;
-        if (left > 0) ofClient.set(client, left);
+    reserved: () => used,
+    reserve(initial, client) {
+      let bytes = 0;
+      let isOver = false;
+      const resize = (next: number): boolean => {
+        const more = next - bytes;
+        const before = client === undefined ? 0 : (ofClient.get(client) ?? 0);
+        if (isOver || (more > 0 && (used + more > max || (client !== undefined && before + more > share))))
+          return false;
+        bytes = next;
+        used += more;
+        if (client === undefined) return true;
+        if (before + more > 0) ofClient.set(client, before + more);
         else ofClient.delete(client);
+        return true;
       };
+      const release = (): void => {
+        if (!isOver) resize(0);
+        isOver = true;
+      };
+      return resize(initial) ? { resize, release } : undefined;
     },
   };
 }

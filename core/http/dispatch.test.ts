@@ -25,7 +25,7 @@ const front: Handle = (request, url, peer) => {
   peer.matched?.(known);
   if (known === '/hang') return new Promise(() => {});
   if (known === '/read')
-    return readBody(request, 100).then((body) => jsonResponse(200, { bytes: body?.length ?? null }));
+    return readBody(request, MAX_LOG_REQUEST_BYTES).then((body) => jsonResponse(200, { bytes: body?.length ?? null }));
   if (known === '/fault') throw new Error('a fault of this side');
   return jsonResponse(200, { client: peer.client ?? null });
 };
@@ -127,32 +127,64 @@ describe('the rate of a client', () => {
 });
 
 describe('bodies', () => {
-  test('a thousand largest ones at once: all but a few are refused unread, and small ones still go through', async () => {
+  const MEBIBYTE = 1024 * 1024;
+  /** A request whose body has come up to so many bytes, and goes no further. */
+  const partly = (bytes: number): Request =>
+    get('/read', {
+      method: 'POST',
+      headers: { 'transfer-encoding': 'chunked' },
+      body: new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(bytes)) }),
+    });
+  const settle = async (): Promise<void> => {
+    for (let i = 0; i < 10; i++) await Bun.sleep(0);
+  };
+
+  test('what has come of a thousand large ones fits in memory, and small ones still go through', async () => {
     const dispatch = open();
-    const fit = Math.floor(MAX_LARGE_BODIES_BYTES / MAX_LOG_REQUEST_BYTES);
     const answers: Response[] = [];
-    for (let i = 0; i < 1000; i++) {
-      void dispatch(post('/hang', i % 2 === 0 ? MAX_LOG_REQUEST_BYTES : undefined), HERE).then((answer) =>
-        answers.push(answer),
-      );
-    }
-    await Bun.sleep(0);
+    for (let i = 0; i < 1000; i++) void dispatch(partly(MEBIBYTE), HERE).then((answer) => answers.push(answer));
+    await settle();
+    const fit = MAX_LARGE_BODIES_BYTES / MEBIBYTE;
     expect(answers).toHaveLength(1000 - fit);
     expect(answers.every(({ status, headers }) => status === 503 && headers.get('connection') === 'close')).toBe(true);
     expect(answers[0]?.headers.get('retry-after')).toBe('1');
-    expect(metrics.render()).toContain(`hallmark_http_body_bytes ${fit * MAX_LOG_REQUEST_BYTES}\n`);
+    expect(metrics.render()).toContain(`hallmark_http_body_bytes ${MAX_LARGE_BODIES_BYTES}\n`);
     expect((await dispatch(post('/api/entry', 4000), HERE)).status).toBe(200);
+  });
+
+  test.each([
+    ['in chunks', undefined],
+    ['of an announced size', MAX_LOG_REQUEST_BYTES],
+  ])('a hundred idle ones %s do not keep a large one out', async (_, bytes) => {
+    const dispatch = open();
+    for (let i = 0; i < 100; i++) void dispatch(post('/hang', bytes), STRANGER);
+    const large = get('/read', {
+      method: 'POST',
+      headers: { 'transfer-encoding': 'chunked' },
+      body: new Uint8Array(20 * MEBIBYTE),
+    });
+    expect((await dispatch(large, STRANGER)).status).toBe(200);
   });
 
   test('one that does not come in time is 408, and its memory is free again', async () => {
     const dispatch = open();
     const slow = dispatch(post('/hang', MAX_LOG_REQUEST_BYTES), HERE);
     await Bun.sleep(0);
-    expect(deadlines.map(({ milliseconds }) => milliseconds)).toEqual([20_000 + 96_000]);
+    expect(deadlines.map(({ milliseconds }) => milliseconds)).toEqual([20_000]);
     deadlines[0]?.action();
     expect((await slow).status).toBe(408);
     expect(deadlines).toEqual([]);
     expect(metrics.render()).toContain('hallmark_http_body_bytes 0\n');
+  });
+
+  test('one that comes gets the time that what came takes, and no more', async () => {
+    const dispatch = open();
+    const slow = dispatch(partly(MEBIBYTE), HERE);
+    await settle();
+    deadlines[0]?.action();
+    expect(deadlines.map(({ milliseconds }) => milliseconds)).toEqual([20_000, 4_000]);
+    deadlines[1]?.action();
+    expect((await slow).status).toBe(408);
   });
 
   test('one that breaks off is the fault of who sent it', async () => {

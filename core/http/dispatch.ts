@@ -1,8 +1,8 @@
 import { InputError } from '../errors.ts';
-import { MAX_LOG_REQUEST_BYTES, MIN_BODY_BYTES_PER_SECOND, MIN_REQUEST_DEADLINE_MS } from '../limits.ts';
+import { LARGE_BODY_BYTES, MAX_ANSWERS_BYTES, MIN_BODY_BYTES_PER_SECOND, MIN_REQUEST_DEADLINE_MS } from '../limits.ts';
 import { type Metrics, SECONDS_BUCKETS } from '../metrics.ts';
-import { clientOf, createBodyBudget } from './admission.ts';
-import { type Handle, jsonResponse, type Peer } from './front-end.ts';
+import { clientOf, createBodyBudget, createBudget } from './admission.ts';
+import { type Handle, jsonResponse, type Peer, watchBody } from './front-end.ts';
 import { createRateLimiter, type Rate, retryAfter } from './rate-limit.ts';
 
 export interface DispatchOptions {
@@ -44,6 +44,10 @@ export function createDispatch(options: DispatchOptions): (request: Request, pee
   const limit = createRateLimiter(options.clientRate, clock);
   const bodies = createBodyBudget();
   metrics.gauge('hallmark_http_body_bytes', 'Bytes reserved for request bodies.', [], () => [[bodies.reserved()]]);
+  const answers = createBudget(MAX_ANSWERS_BYTES);
+  metrics.gauge('hallmark_http_answer_bytes', 'Bytes of large answers that clients have not read yet.', [], () => [
+    [answers.reserved()],
+  ]);
 
   return async (request, peer) => {
     const started = monotonic();
@@ -66,20 +70,37 @@ export function createDispatch(options: DispatchOptions): (request: Request, pee
     // Asked of the headers, for a body that is looked at once as a stream is read slower.
     const hasBody = request.headers.has('content-length') || request.headers.has('transfer-encoding');
     if (wait > 0) return refuse('rate', 429, 'too many requests', wait, hasBody);
-    if (!hasBody) return answered(request, { ...peer, client });
-    const announced = announcedLength(request);
-    const release = bodies.reserve(announced, client);
-    if (!release) return refuse('bodies', 503, 'too many requests at the moment', 1000, true);
-    const bytes = Math.min(announced ?? MAX_LOG_REQUEST_BYTES, MAX_LOG_REQUEST_BYTES);
-    const late = Promise.withResolvers<Response>();
-    const deadline = timer(MIN_REQUEST_DEADLINE_MS + (bytes / MIN_BODY_BYTES_PER_SECOND) * 1000, () =>
-      late.resolve(refuse('deadline', 408, 'the request took too long', undefined, true)),
+    const known: Peer = { ...peer, client, reserveAnswer: (bytes) => answers.reserve(bytes, client) };
+    if (!hasBody) return answered(request, known);
+    // What has come counts, not what is announced: else a few that send nothing would keep all others out.
+    const reservation = bodies.reserve(
+      Math.min(announcedLength(request) ?? LARGE_BODY_BYTES, LARGE_BODY_BYTES),
+      client,
     );
+    const full = (): Response => refuse('bodies', 503, 'too many requests at the moment', 1000, true);
+    if (!reservation) return full();
+    const ended = Promise.withResolvers<Response>();
+    let received = 0;
+    watchBody(request, (bytes) => {
+      received = bytes;
+      const fits = bytes <= LARGE_BODY_BYTES || reservation.resize(bytes);
+      if (!fits) ended.resolve(full());
+      return fits;
+    });
+    let allowed = MIN_REQUEST_DEADLINE_MS;
+    const onDeadline = (): void => {
+      const earned = MIN_REQUEST_DEADLINE_MS + (received / MIN_BODY_BYTES_PER_SECOND) * 1000;
+      if (earned > allowed) {
+        deadline = timer(earned - allowed, onDeadline);
+        allowed = earned;
+      } else ended.resolve(refuse('deadline', 408, 'the request took too long', undefined, true));
+    };
+    let deadline = timer(allowed, onDeadline);
     try {
-      return await Promise.race([answered(request, { ...peer, client }), late.promise]);
+      return await Promise.race([answered(request, known), ended.promise]);
     } finally {
       deadline.cancel();
-      release();
+      reservation.release();
     }
   }
 
