@@ -2,9 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { serializeBase64, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { generateKey, serializePrivateKey } from '../core/crypto/private-key.ts';
-import { createNoteSigner } from '../tlog/checkpoint-signer.ts';
+import { parseInstance, serializeInstance } from '../core/instance/instance.ts';
+import { NO_HISTORY } from '../core/instance/shard-history.ts';
+import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
+import { createNoteSigner, createTreeHeadSigner } from '../tlog/checkpoint-signer.ts';
 import { openLog } from '../tlog/log.ts';
 import { openSqliteStore } from '../tlog/sqlite-store.ts';
 import { main } from './main.ts';
@@ -12,6 +15,12 @@ import { fakeCli } from './testing.ts';
 
 const KEY = generateKey('ed25519');
 const signer = createNoteSigner('log.example', 'log.example', KEY);
+const INSTANCE = serializeInstance({
+  publicUrl: 'http://log.example',
+  createdAt: new Date('2026-03-01T12:00:00Z'),
+  parts: ['log'],
+  shards: NO_HISTORY,
+});
 let directory: string;
 let data: string;
 let backup: string;
@@ -23,7 +32,7 @@ beforeEach(async () => {
   data = join(directory, 'data');
   backup = join(directory, 'backup.db');
   mkdirSync(join(data, 'keys'), { recursive: true });
-  writeFileSync(join(data, 'instance.json'), '{}');
+  writeFileSync(join(data, 'instance.json'), INSTANCE);
   writeFileSync(join(data, 'keys', 'rekor-v2.pem'), serializePrivateKey(KEY), { mode: 0o600 });
   const grow = async (from: number, to: number): Promise<string> => {
     const store = openSqliteStore(data);
@@ -64,6 +73,75 @@ describe('a backup is restored', () => {
     expect(await restore(name)).toBe(0);
     expect(await run('fsck', '--data', data)).toBe(0);
     expect(said).toContain('v2: ok, 300 entries');
+  });
+});
+
+describe('a backup of several logs', () => {
+  const ctKey = generateKey('p256');
+  const clock = (): Date => new Date('2026-03-01T12:00:00Z');
+  const signers = {
+    v1: createNoteSigner('log.example - 7', 'log.example', KEY),
+    ct: createTreeHeadSigner('log.example/ct', ctKey, clock),
+  };
+  const heads: Record<string, string> = {};
+
+  beforeEach(async () => {
+    writeFileSync(join(data, 'keys', 'ct.pem'), serializePrivateKey(ctKey), { mode: 0o600 });
+    const store = openSqliteStore(directory, []);
+    for (const tree of ['v1', 'ct', 'v2'] as const) {
+      const itsSigner = tree === 'v2' ? signer : signers[tree];
+      const log = await openLog({ store, tree, signer: itsSigner, clock, identity: 'leaf-hash' });
+      // CT entries would need identities; an empty tree may have grown since as well.
+      if (tree !== 'ct') await log.append({ body: serializeUtf8('entry') });
+      heads[tree] = log.head().checkpoint;
+      writeFileSync(join(directory, tree), log.head().checkpoint);
+      await log.close();
+    }
+    await store.close();
+    rmSync(backup);
+    expect(await run('backup', backup, '--data', directory)).toBe(0);
+  });
+
+  test('needs a checkpoint of every log that can have grown', async () => {
+    expect(await restore('v2')).toBe(2);
+    expect(said).toContain('no checkpoint of ct, v1 was given');
+    expect(await restore('v1', 'v2')).toBe(2);
+    expect(said).toContain('no checkpoint of ct was given');
+    expect(readdirSync(data).sort()).toEqual(['instance.json', 'keys']);
+    expect(await restore('v1', 'v2', 'ct')).toBe(0);
+  });
+
+  test('needs none of a log that its operator forgets, and still keeps to those given', async () => {
+    const other = signers.v1.sign(9n, new Uint8Array(32));
+    writeFileSync(join(directory, 'newer-v1'), other);
+    const paths = ['v2', 'newer-v1'].flatMap((name) => ['--checkpoint', join(directory, name)]);
+    expect(await run('restore', backup, '--data', data, '--dangerously-forget-answers', ...paths)).toBe(6);
+    expect(await run('restore', backup, '--data', data, '--dangerously-forget-answers', ...paths.slice(0, 2))).toBe(0);
+  });
+
+  test('takes the tree head of a CT log as its front end answers it, and no other', async () => {
+    const note = parseCheckpoint(heads['ct'] as string);
+    const signature = note.note.signatures[0]?.signature as Uint8Array;
+    const answer = {
+      tree_size: Number(note.treeSize),
+      timestamp: clock().getTime(),
+      sha256_root_hash: serializeBase64(note.rootHash),
+      tree_head_signature: serializeBase64(signature.subarray(8)),
+    };
+    writeFileSync(join(directory, 'forged'), JSON.stringify({ ...answer, tree_size: 1 }));
+    expect(await restore('v1', 'v2', 'forged')).toBe(3);
+    expect(said).toContain('is not signed by a log of this data directory');
+    writeFileSync(join(directory, 'sth'), JSON.stringify(answer));
+    expect(await restore('v1', 'v2', 'sth')).toBe(0);
+  });
+
+  test('needs none of a shard that another one has followed', async () => {
+    const since = clock();
+    const v1 = { records: [{ since, first: 1n, url: 'http://log.example' }], frozen: false };
+    const instance = parseInstance(INSTANCE, 'instance.json');
+    writeFileSync(join(data, 'instance.json'), serializeInstance({ ...instance, shards: { ...NO_HISTORY, v1 } }));
+    expect(await restore('v2')).toBe(2);
+    expect(said).toContain('no checkpoint of ct was given');
   });
 });
 

@@ -6,8 +6,10 @@ import type { PublicKey } from '../core/crypto/public-key.ts';
 import { InputError, parseNamed, StorageError, UsageError } from '../core/errors.ts';
 import { acquireLock } from '../core/file-lock.ts';
 import { createFileAtomic, makeFolder, readFileBounded } from '../core/files.ts';
-import { MAX_NOTE_BYTES } from '../core/limits.ts';
-import { type Checkpoint, parseCheckpoint } from '../core/merkle/checkpoint.ts';
+import { parseInstance } from '../core/instance/instance.ts';
+import { ROTATED_LOGS, type ShardHistories } from '../core/instance/shard-history.ts';
+import { MAX_NOTE_BYTES, MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
+import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
 import { dataOption, defaultDataDirectory, readPublicKeys } from './data-directory.ts';
 import { copyFolder } from './log-backup.ts';
@@ -26,10 +28,13 @@ export function logRestoreCommand(cli: Cli): Command {
     .description('put a backup into a data directory that has lost its logs')
     .argument('<file|dir>', 'what hallmark log backup wrote')
     .addOption(dataOption())
-    .option('--checkpoint <file...>', 'the newest checkpoint that anybody has of a log; the backup must not be older')
+    .option(
+      '--checkpoint <file...>',
+      'the newest checkpoint that anybody has, one of each log that can have grown; the backup must not be older',
+    )
     .option(
       '--dangerously-forget-answers',
-      'restore without such a checkpoint, though what was answered after the backup would be denied',
+      'restore logs without such a checkpoint, though what was answered after the backup would be denied',
     )
     .addOption(outputOption())
     .addHelpText(
@@ -43,9 +48,12 @@ entries, and signs another tree of the same size. Clients, monitors and witnesse
 forgery, and rightly so. If answers may be missing, do not restore: start a new log instead. So a checkpoint is asked for
 that is known to be the newest, from a witness, a monitor, or a bundle signed just before: the backup has to hold its tree.
 
+Each log of the backup needs its own, but for shards that another one has followed: they do not grow. A checkpoint is a signed
+note: of v1 signedTreeHead at /api/v1/log, of v2 what /checkpoint answers; of ct it is the answer of /ct/v1/get-sth.
+
 Examples:
-  hallmark log restore log-2026-03-01.db --data /var/lib/hallmark --checkpoint newest.txt
-  hallmark log restore /backup/hallmark-2026-03-01/ --data /var/lib/hallmark --checkpoint newest.txt
+  hallmark log restore log-2026-03-01.db --data /var/lib/hallmark --checkpoint v1.txt v2.txt ct.json
+  hallmark log restore /backup/hallmark-2026-03-01/ --data /var/lib/hallmark --checkpoint v1.txt v2.txt ct.json
 
 Exit codes: 0 restored, 3 unusable input, 6 something is there already, the backup is damaged or too old, 2 no checkpoint.
 `,
@@ -55,11 +63,8 @@ Exit codes: 0 restored, 3 unusable input, 6 something is there already, the back
 
 async function restore(cli: Cli, source: string, flags: Flags): Promise<void> {
   const files = flags.checkpoint ?? [];
-  if (files.length === 0 && flags.dangerouslyForgetAnswers !== true) {
-    throw new UsageError('a backup that is older than the last answer of the log would fork it', {
-      hint: 'say what the newest known checkpoint is with --checkpoint FILE; see hallmark log restore --help',
-    });
-  }
+  const forget = flags.dangerouslyForgetAnswers === true;
+  if (files.length === 0 && !forget) throw unproven('each of its logs');
   const directory = flags.data ?? defaultDataDirectory(cli);
   const found = statSync(source, { throwIfNoEntry: false });
   if (!found) throw new InputError('INPUT_MISSING', `there is no backup ${source}`);
@@ -67,8 +72,9 @@ async function restore(cli: Cli, source: string, flags: Flags): Promise<void> {
   const file = whole ? join(source, 'log.db') : source;
   requireNothingThere(directory, whole);
   const keys = readPublicKeys(whole ? source : directory);
-  const newest = files.map((path) => readCheckpoint(path));
-  const trees = await verifyBackup(cli, file, keys, newest);
+  const newest = files.map((path) => ({ path, text: parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'checkpoint')) }));
+  const histories = readHistories(whole ? source : directory);
+  const trees = await verifyBackup(cli, file, { keys, newest, histories, forget });
 
   makeFolder(directory, 0o700);
   const lock = acquireLock(join(directory, 'lock'));
@@ -107,27 +113,45 @@ function requireNothingThere(directory: string, whole: boolean): void {
   }
 }
 
-function readCheckpoint(path: string): { path: string; checkpoint: Checkpoint } {
-  const text = parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'checkpoint'));
-  return {
-    path,
-    checkpoint: parseNamed(path, 'a checkpoint is a signed note, as at /api/v2/checkpoint', () =>
-      parseCheckpoint(text),
-    ),
-  };
+const unproven = (trees: string): UsageError =>
+  new UsageError(
+    `a backup that is older than the last answer of a log would fork it: no checkpoint of ${trees} was given`,
+    {
+      hint: 'name the newest known one of each with --checkpoint FILE...; hallmark log restore --help says where they are read',
+    },
+  );
+
+function readHistories(directory: string): ShardHistories {
+  const path = join(directory, 'instance.json');
+  const text = parseUtf8(readFileBounded(path, MAX_TRUST_FILE_BYTES, 'instance file'));
+  return parseNamed(path, 'restore it from a backup', () => parseInstance(text, path)).shards;
+}
+
+interface Demands {
+  readonly keys: readonly PublicKey[];
+  readonly newest: readonly { path: string; text: string }[];
+  readonly histories: ShardHistories;
+  /** A log that grows needs no checkpoint. */
+  readonly forget: boolean;
 }
 
 async function verifyBackup(
   cli: Cli,
   file: string,
-  keys: readonly PublicKey[],
-  newest: readonly { path: string; checkpoint: Checkpoint }[],
+  { keys, newest, histories, forget }: Demands,
 ): Promise<{ tree: string; treeSize: string; rootHash: string | null }[]> {
-  const [{ openSqliteReadStore }, { checkTree }, { rootOfPrefix }, { isCheckpointSignedBy }] = await Promise.all([
+  const [
+    { openSqliteReadStore },
+    { checkTree },
+    { rootOfPrefix },
+    { isCheckpointSignedBy, noteOfTreeHead },
+    { treeName },
+  ] = await Promise.all([
     import('../tlog/sqlite-store.ts'),
     import('../tlog/fsck.ts'),
     import('../tlog/tree-state.ts'),
     import('../tlog/checkpoint-signer.ts'),
+    import('../tlog/shards.ts'),
   ]);
   const store = openSqliteReadStore(dirname(file), basename(file));
   const progress = await startProgress(cli);
@@ -144,14 +168,19 @@ async function verifyBackup(
       }
       reports.push(report);
     }
-    for (const { path, checkpoint } of newest) {
+    const proven = new Set<string>();
+    for (const { path, text } of newest) {
+      const ctOrigin = reports.find(({ tree }) => tree === 'ct')?.origin;
+      const checkpoint = parseNamed(path, 'a checkpoint is a signed note, or of ct the answer of get-sth', () =>
+        parseCheckpoint(ctOrigin !== undefined && text.startsWith('{') ? noteOfTreeHead(text, ctOrigin, keys) : text),
+      );
       const { origin, treeSize, rootHash } = checkpoint;
       if (!keys.some((key) => isCheckpointSignedBy(checkpoint, key))) {
         throw new InputError('CHECKPOINT_INVALID', `${path} is not signed by a log of this data directory`);
       }
       const report = reports.find((each) => each.origin === origin);
       const root = report && (await rootOfPrefix(store, report.tree, treeSize));
-      if (!root || serializeHex(root) !== serializeHex(rootHash)) {
+      if (!report || !root || serializeHex(root) !== serializeHex(rootHash)) {
         throw new StorageError(
           'LOG_FORKED',
           `${file} does not hold the tree of ${treeSize} entries that ${path} is about`,
@@ -160,7 +189,13 @@ async function verifyBackup(
           },
         );
       }
+      proven.add(report.tree);
     }
+    // An empty one may have grown since, too. A shard that another one was recorded to follow has not: each start verifies
+    // the size that it ended with. Nobody has seen the one that a rotation only prepared.
+    const growing = ['ct', ...ROTATED_LOGS.map((log) => treeName(log, histories[log].records.length + 1))];
+    const lacking = reports.map(({ tree }) => tree).filter((tree) => growing.includes(tree) && !proven.has(tree));
+    if (lacking.length > 0 && !forget) throw unproven(lacking.join(', '));
     return reports.map(({ tree, treeSize, rootHash }) => ({
       tree,
       treeSize: `${treeSize}`,

@@ -1,8 +1,11 @@
 import { concat, equal } from '../core/bytes/bytes.ts';
+import { Fields } from '../core/bytes/fields.ts';
+import { parseJson } from '../core/bytes/json.ts';
 import { type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, type PublicKey } from '../core/crypto/public-key.ts';
 import { isValidSignature } from '../core/crypto/verify.ts';
 import { HallmarkError, InputError, StorageError } from '../core/errors.ts';
+import { MAX_LOG_SIZE } from '../core/limits.ts';
 import { type Checkpoint, parseCheckpoint, serializeCheckpoint, signCheckpoint } from '../core/merkle/checkpoint.ts';
 import { isNoteSignedBy, logKeyHash, noteKeyId, serializeNote } from '../core/merkle/note.ts';
 import { TlsReader, uint } from '../core/x509/tls.ts';
@@ -69,6 +72,25 @@ export function isCheckpointSignedBy(checkpoint: Checkpoint, publicKey: PublicKe
     isNoteSignedBy(note, { name, keyId, publicKey }) ||
     isTreeHeadSignedBy(checkpoint, origin, treeHeadKeyId(origin, publicKey), publicKey)
   );
+}
+
+/**
+ * The answer of a CT log to get-sth (RFC 6962 §4.3) as the checkpoint that was signed with one of these keys. CHECKPOINT_INVALID
+ * and those of JSON.
+ */
+export function noteOfTreeHead(text: string, origin: string, keys: readonly PublicKey[]): string {
+  const fields = new Fields(parseJson(text), 'tree head', 'CHECKPOINT_INVALID');
+  const [treeSize, timestamp] = [fields.bigint('tree_size', MAX_LOG_SIZE), fields.bigint('timestamp', MAX_LOG_SIZE)];
+  const noteText = serializeCheckpoint({ origin, treeSize, rootHash: fields.bytes('sha256_root_hash') });
+  const signature = concat(uint(8, timestamp), fields.bytes('tree_head_signature'));
+  for (const key of keys) {
+    const note = serializeNote({
+      text: noteText,
+      signatures: [{ name: origin, keyId: treeHeadKeyId(origin, key), signature }],
+    });
+    if (isCheckpointSignedBy(parseCheckpoint(note), key)) return note;
+  }
+  throw new InputError('CHECKPOINT_INVALID', 'the tree head is not signed by a log of this data directory');
 }
 
 const treeHeadKeyId = (origin: string, key: PublicKey): Uint8Array =>
