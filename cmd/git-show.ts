@@ -26,14 +26,20 @@ Example:
 `,
     )
     .action(async (revision: string, flags: { remote: string }) => {
-      if (revision.includes('..')) throw new UsageError(`${revision} is a range: name one commit or tag`);
+      if (revision.includes('..')) {
+        throw new UsageError(`${revision} is a range: name one commit or tag`, { hint: 'hallmark git show HEAD' });
+      }
       const format = repositoryFormat();
       const { wanted } = selectObjects([revision]);
       for await (const { id, kind, body } of readObjects(
         wanted.map((each) => each.id),
         format,
       )) {
-        if (kind === undefined) throw new UsageError(`${revision} is neither a commit nor an annotated tag`);
+        if (kind === undefined) {
+          throw new UsageError(`${revision} is neither a commit nor an annotated tag`, {
+            hint: `git cat-file -t ${id} says what it is`,
+          });
+        }
         const object = parseSignedObject(kind, body, format);
         const remote = tryGit(['remote', 'get-url', '--', flags.remote]);
         const url = remote.code === 0 ? Buffer.from(remote.stdout).toString().trim() : undefined;

@@ -111,7 +111,9 @@ async function givenPolicy(flags: Flags): Promise<GitPolicy | 'anybody' | undefi
   const { policy, ...others } = flags;
   const stated = await statedPolicy('HEAD', others);
   if ([stated, policy, flags.anySigner].filter((each) => each !== undefined).length > 1) {
-    throw new UsageError('--policy, --any-signer and an identity exclude each other');
+    throw new UsageError('--policy, --any-signer and an identity exclude each other', {
+      hint: 'say in one way who may have signed',
+    });
   }
   if (flags.anySigner) return 'anybody';
   if (policy !== undefined) return readGitPolicy(policy);
@@ -227,7 +229,11 @@ async function verifyBatch(
   for await (const object of readObjects(ids, format)) {
     const { id, kind } = object;
     const each = wanted[outcomes.length] as Wanted;
-    if (kind === undefined) throw new UsageError(`${id} is neither a commit nor an annotated tag`);
+    if (kind === undefined) {
+      throw new UsageError(`${id} is neither a commit nor an annotated tag`, {
+        hint: `git cat-file -t ${id} says what it is`,
+      });
+    }
     requireHistory(each, object.body);
     const base = { id, kind, ref: each.place };
     try {

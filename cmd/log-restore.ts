@@ -67,7 +67,11 @@ async function restore(cli: Cli, source: string, flags: Flags): Promise<void> {
   if (files.length === 0 && !forget) throw unproven('each of its logs');
   const directory = flags.data ?? defaultDataDirectory(cli);
   const found = statSync(source, { throwIfNoEntry: false });
-  if (!found) throw new InputError('INPUT_MISSING', `there is no backup ${source}`);
+  if (!found) {
+    throw new InputError('INPUT_MISSING', `there is no backup ${source}`, {
+      hint: 'name the file or folder that hallmark log backup wrote',
+    });
+  }
   const whole = found.isDirectory();
   const file = whole ? join(source, 'log.db') : source;
   requireNothingThere(directory, whole);
@@ -176,7 +180,9 @@ async function verifyBackup(
       );
       const { origin, treeSize, rootHash } = checkpoint;
       if (!keys.some((key) => isCheckpointSignedBy(checkpoint, key))) {
-        throw new InputError('CHECKPOINT_INVALID', `${path} is not signed by a log of this data directory`);
+        throw new InputError('CHECKPOINT_INVALID', `${path} is not signed by a log of this data directory`, {
+          hint: 'give a checkpoint of the log that the backup is of, and the data directory with its keys',
+        });
       }
       const report = reports.find((each) => each.origin === origin);
       const root = report && (await rootOfPrefix(store, report.tree, treeSize));

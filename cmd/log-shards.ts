@@ -43,7 +43,11 @@ Examples:
     )
     .action(async (flags: ShardFlags) => {
       const log = logOf(flags);
-      if (flags.url !== undefined && log === 'v1') throw new UsageError('a shard of v1 has no URL of its own');
+      if (flags.url !== undefined && log === 'v1') {
+        throw new UsageError('a shard of v1 has no URL of its own', {
+          hint: 'leave --url away: hallmark log rotate --v1',
+        });
+      }
       const url = flags.url === undefined ? {} : { url: parsePublicUrl(flags.url) };
       await change(cli, flags, 'rotate', { log, ...url });
     });
@@ -75,7 +79,7 @@ export function logShardsCommand(cli: Cli): Command {
 function logOf(flags: ShardFlags): 'v1' | 'v2' {
   if (flags.v1) return 'v1';
   if (flags.v2) return 'v2';
-  throw new UsageError('name the log: --v1 or --v2');
+  throw new UsageError('name the log: --v1 or --v2', { hint: 'hallmark log shards lists both' });
 }
 
 async function change(cli: Cli, flags: ShardFlags, action: 'rotate' | 'freeze', body: Json): Promise<void> {
