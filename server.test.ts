@@ -469,7 +469,7 @@ describe('a rotated log', () => {
 
   for (const [what, lose, code] of [
     ['whose newest key is lost', () => rmSync(join(data, 'keys/rekor-v1-2.pem')), 'INSTANCE_INCOMPLETE'],
-    ['whose database is older than its rotation', () => writeFileSync(join(data, 'log.db'), saved), 'DATABASE_CORRUPT'],
+    ['whose database is older than its rotation', () => writeFileSync(join(data, 'log.db'), saved), 'LOG_FORKED'],
   ] as const) {
     test(`${what} is not begun anew`, async () => {
       await (await open()).close();

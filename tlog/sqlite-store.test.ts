@@ -126,6 +126,7 @@ test('only the owner may read the database and what SQLite lays beside it', asyn
   const modes = readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777]);
   expect(modes.sort()).toEqual([
     ['log.db', 0o600],
+    ['log.db-heads', 0o600],
     ['log.db-shm', 0o600],
     ['log.db-wal', 0o600],
   ]);

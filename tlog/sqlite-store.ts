@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { ERRORS, StorageError } from '../core/errors.ts';
 import { type PackedCommit, packCommit } from './packed-commit.ts';
 import { guard, listTrees, openDatabase } from './sqlite-database.ts';
+import { requireAcknowledged } from './sqlite-heads.ts';
 import { createSqliteReader } from './sqlite-reader.ts';
 import type { Store } from './store.ts';
 import type { StoreAnswer, StoreCall, StoreThreadData } from './store-thread.ts';
@@ -16,16 +17,18 @@ const COMMIT_OVERHEAD_BYTES = 16 * 1024;
 /**
  * The store in one SQLite database `log.db` (WAL, synchronous=FULL: a commit returns after fdatasync) in `directory`, which
  * must exist. Commits run on a thread of their own, one after the other, and reads on the thread that asks, over another
- * connection. The trees of `established` have to be there already: a store that lost one is refused and left as it is.
+ * connection. The trees of `established` have to be there already: a store that lost one is refused and left as it is, and so
+ * is one that lost what it acknowledged (sqlite-heads.ts).
  *
  * The write-ahead log is copied into the database by a third connection on a second thread, while commits go on. What they
  * added meanwhile the first thread copies between two commits; it is little, and SQLite begins the write-ahead log anew only
  * when all of it is copied.
  *
- * Errors: DATABASE_CORRUPT, FILE_UNWRITABLE, LOCK_HELD.
+ * Errors: DATABASE_CORRUPT, LOG_FORKED, FILE_UNWRITABLE, LOCK_HELD.
  */
 export function openSqliteStore(directory: string, established: readonly string[] = []): Store {
   const path = join(directory, FILE_NAME);
+  guard(path, () => requireAcknowledged(path));
   const database = openDatabase(path, established);
   const writer = createStoreThread(path);
   const copier = createStoreThread(path);
@@ -140,10 +143,12 @@ function threadLost(path: string, cause: unknown): StorageError {
 
 /**
  * Writes what the store in `directory` holds at one moment into a file, which may be empty. The store may be open elsewhere and
- * being written; its commits go on. Errors: DATABASE_CORRUPT, FILE_UNWRITABLE.
+ * being written; its commits go on. Errors: DATABASE_CORRUPT,
+ * LOG_FORKED, FILE_UNWRITABLE.
  */
 export function copySqliteStore(directory: string, file: string): void {
   const path = join(directory, FILE_NAME);
+  guard(path, () => requireAcknowledged(path));
   const database = openDatabase(path, [], 'existing');
   try {
     guard(file, () => void database.query('VACUUM INTO ?').run(file));

@@ -1,12 +1,13 @@
 import type { Database } from 'bun:sqlite';
 import { StorageError } from '../core/errors.ts';
 import { sameHead } from './packed-commit.ts';
-import { createTree, guard, hasTree, tableOf, tileId } from './sqlite-database.ts';
+import { createTree, guard, hasTree, listTrees, tableOf, tileId } from './sqlite-database.ts';
+import { type HeadsFile, openHeadsFile } from './sqlite-heads.ts';
 import type { Commit, Head } from './store.ts';
 
 /** The writing half of the storage contract, synchronous, over a connection of its own: what the store's thread runs. */
 export interface SqliteWriter {
-  /** Durable when it returns. */
+  /** Durable when it returns, and written down as acknowledged. */
   commit(changes: readonly Commit[]): void;
   once(name: string, value: string): string;
   /** Copies what it can of the write-ahead log into the database. */
@@ -16,6 +17,18 @@ export interface SqliteWriter {
 
 export function createSqliteWriter(database: Database, path: string): SqliteWriter {
   const trees = new Map<string, TreeStatements>();
+  // Not of a writer that only copies the write-ahead log.
+  let heads: HeadsFile | undefined;
+
+  function openHeads(): HeadsFile {
+    const opened = openHeadsFile(path);
+    // What was acknowledged by a version that kept no such file.
+    for (const name of listTrees(database)) {
+      const row = prepareTree(database, name).head.get();
+      if (row) opened.record(name, row.size);
+    }
+    return opened;
+  }
 
   function tree(name: string): TreeStatements {
     const known = trees.get(name);
@@ -55,7 +68,11 @@ export function createSqliteWriter(database: Database, path: string): SqliteWrit
       guard(path, () => {
         transact.immediate(changes);
         // Only now are tables that it made there for good.
-        for (const { tree: name } of changes) if (!trees.has(name)) trees.set(name, prepareTree(database, name));
+        heads ??= openHeads();
+        for (const { tree: name, head } of changes) {
+          if (!trees.has(name)) trees.set(name, prepareTree(database, name));
+          heads.record(name, head.treeSize);
+        }
       }),
     once: (name, value) =>
       guard(path, () => {
@@ -65,7 +82,11 @@ export function createSqliteWriter(database: Database, path: string): SqliteWrit
         return stored;
       }),
     checkpoint: () => guard(path, () => void database.query('PRAGMA wal_checkpoint(PASSIVE)').get()),
-    close: () => guard(path, () => database.close()),
+    close() {
+      heads?.sync();
+      heads?.close();
+      guard(path, () => database.close());
+    },
   };
 }
 

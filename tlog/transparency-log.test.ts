@@ -48,7 +48,7 @@ test('a log is not begun a second time: no database', async () => {
   await start([]);
   rmSync(join(directory, 'log.db'));
   await expect(start(all)).rejects.toMatchObject({ code: 'DATABASE_CORRUPT' });
-  expect(readdirSync(directory)).toEqual([]);
+  expect(readdirSync(directory)).toEqual(['log.db-heads']);
 });
 
 test('a log is not begun a second time: a database that never held it', async () => {
