@@ -1,10 +1,9 @@
-import { concat } from '../core/bytes/bytes.ts';
 import { InputError, UsageError } from '../core/errors.ts';
-import { MAX_GIT_OBJECT_BYTES } from '../core/limits.ts';
-import { headersEnd, type ObjectFormat, type SignedKind } from '../gitsign/object.ts';
-import { objectId } from '../gitsign/object-id.ts';
-import { git, spawnGit } from './git-process.ts';
+import type { ObjectFormat, SignedKind } from '../gitsign/object.ts';
+import { parseCommitLinks } from '../gitsign/snapshot.ts';
+import { git, linesOf, spawnGit } from './git-process.ts';
 import { INCOMPLETE, type Named, resolveRevision } from './git-refs.ts';
+import { ByteReader, takeObject } from './git-store.ts';
 
 /** An object to verify, and where it is to stand. */
 export interface Wanted {
@@ -54,7 +53,8 @@ export function selectObjects(revisions: readonly string[]): Selection {
   return { wanted: [...wanted.values()], bases: onlyRanges ? [...bases] : undefined };
 }
 
-function commitOf(revision: string): Named {
+/** The commit that a revision names, itself or through a tag. USAGE, INPUT_MISSING, INPUT_UNREADABLE. */
+export function commitOf(revision: string): Named {
   const { id, ref } = resolveRevision(revision);
   return { id: git(['rev-parse', '--verify', '--end-of-options', `${id}^{commit}`]).trim(), ref };
 }
@@ -67,26 +67,22 @@ export const newCommits = (id: string, old: string | undefined): Walked[] =>
 type Walked = Required<Pick<Wanted, 'id' | 'parents'>>;
 
 const walk = (...which: readonly string[]): Walked[] =>
-  lines(git(['rev-list', '--parents', ...which, '--'])).map((line) => {
+  linesOf(git(['rev-list', '--parents', ...which, '--'])).map((line) => {
     const [id = '', ...parents] = line.split(' ');
     return { id, parents };
   });
 
 /**
  * Holds what git takes for a commit's parents to the commit. A shallow clone and grafts cut history off, and what is behind the
- * cut would pass unseen. INPUT_MISSING.
+ * cut would pass unseen. INPUT_MISSING, GIT_OBJECT_INVALID, INPUT_TOO_LARGE.
  */
 export function requireHistory({ id, parents }: Wanted, body: Uint8Array): void {
   if (parents === undefined) return;
-  const headers = Buffer.from(body.subarray(0, headersEnd(body))).toString('latin1');
-  const own = [...headers.matchAll(/^parent (.*)$/gm)].map(([, parent]) => parent);
-  if (own.join(' ') === parents.join(' ')) return;
+  if (parseCommitLinks(body).parents.join(' ') === parents.join(' ')) return;
   throw new InputError('INPUT_MISSING', `the history is cut off at ${id}: its parents are not here, or are others`, {
     hint: INCOMPLETE,
   });
 }
-
-export const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 /** An object as it lies in the repository, of the ID that it was asked for. */
 export interface StoredObject {
@@ -97,8 +93,8 @@ export interface StoredObject {
 }
 
 /**
- * Reads objects through one `git cat-file --batch`, in the given order. Each is held to its ID, so that what is verified is what
- * the ID names, whatever the repository's files say. INPUT_MISSING, INPUT_TOO_LARGE, GIT_OBJECT_INVALID.
+ * Reads objects through one `git cat-file --batch`, in the given order, each held to its ID. INPUT_MISSING, INPUT_TOO_LARGE,
+ * GIT_OBJECT_INVALID.
  */
 export async function* readObjects(ids: readonly string[], format: ObjectFormat): AsyncGenerator<StoredObject> {
   if (ids.length === 0) return;
@@ -114,88 +110,12 @@ export async function* readObjects(ids: readonly string[], format: ObjectFormat)
   const reader = new ByteReader(child.stdout);
   try {
     for (const id of ids) {
-      const header = await reader.line();
-      const [named, kind = '', size = ''] = header.split(' ');
-      if (named !== id || !/^\d{1,12}$/.test(size)) {
-        throw new InputError('INPUT_MISSING', `the repository does not have the object ${id}`, {
-          hint: INCOMPLETE,
-        });
-      }
-      if (Number(size) > MAX_GIT_OBJECT_BYTES) {
-        throw new InputError('INPUT_TOO_LARGE', `the object ${id} has more than ${MAX_GIT_OBJECT_BYTES} bytes`);
-      }
-      const body = await reader.bytes(Number(size));
-      await reader.bytes(1);
-      if (kind !== 'commit' && kind !== 'tag') {
-        yield { id, kind: undefined, body };
-        continue;
-      }
-      if (objectId(kind, body, format) !== id) {
-        throw new InputError(
-          'GIT_OBJECT_INVALID',
-          `the object ${id} is not what its ID says: the repository is damaged`,
-          {
-            hint: 'git fsck',
-          },
-        );
-      }
-      yield { id, kind, body };
+      const { kind, body } = await takeObject(reader, id, format);
+      yield { id, kind: kind === 'commit' || kind === 'tag' ? kind : undefined, body };
     }
     await feed;
   } finally {
     child.kill();
     await child.exited;
-  }
-}
-
-/** Takes lines and counted bytes from a stream. */
-class ByteReader {
-  readonly #reader: { read(): Promise<{ readonly value?: Uint8Array | undefined }> };
-  #buffer: Uint8Array = new Uint8Array();
-  #at = 0;
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.#reader = stream.getReader();
-  }
-
-  async #chunk(): Promise<Uint8Array> {
-    const { value } = await this.#reader.read();
-    if (value === undefined) throw new InputError('INPUT_UNREADABLE', 'git ended before it had given every object');
-    return value;
-  }
-
-  async #more(): Promise<void> {
-    const value = await this.#chunk();
-    this.#buffer = this.#at === this.#buffer.length ? value : concat(this.#buffer.subarray(this.#at), value);
-    this.#at = 0;
-  }
-
-  async line(): Promise<string> {
-    for (;;) {
-      const end = this.#buffer.indexOf(0x0a, this.#at);
-      if (end >= 0) {
-        const text = Buffer.from(this.#buffer.subarray(this.#at, end)).toString('latin1');
-        this.#at = end + 1;
-        return text;
-      }
-      await this.#more();
-    }
-  }
-
-  async bytes(count: number): Promise<Uint8Array> {
-    if (this.#buffer.length - this.#at < count) {
-      const parts = [this.#buffer.subarray(this.#at)];
-      let length = parts[0]?.length ?? 0;
-      while (length < count) {
-        const value = await this.#chunk();
-        parts.push(value);
-        length += value.length;
-      }
-      this.#buffer = concat(...parts);
-      this.#at = 0;
-    }
-    const taken = this.#buffer.subarray(this.#at, this.#at + count);
-    this.#at += count;
-    return taken;
   }
 }

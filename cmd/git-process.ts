@@ -76,3 +76,10 @@ export const spawnGit = (args: readonly string[]) =>
     stderr: 'inherit',
     env: environmentBeside(VARIABLES),
   });
+
+/** The lines of what git printed. */
+export const linesOf = (text: Uint8Array | string): string[] =>
+  Buffer.from(text)
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');

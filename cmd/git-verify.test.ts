@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serializeUtf8 } from '../core/bytes/bytes.ts';
+import { deflateSync } from 'node:zlib';
+import { concat, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { serializeTrustedRoot } from '../core/trust/trusted-root.ts';
 import { joinObject } from '../gitsign/object.ts';
 import { gitStack } from '../gitsign/testing.ts';
@@ -63,9 +64,10 @@ function treeOf(files: Files): string {
   return git(['write-tree'], index);
 }
 let count = 0;
-async function commit(files: Files, ...parents: string[]): Promise<string> {
+const commit = (files: Files, ...parents: string[]): Promise<string> => commitOfTree(treeOf(files), ...parents);
+async function commitOfTree(tree: string, ...parents: string[]): Promise<string> {
   const person = 'A <a@b.example> 1700000000 +0000';
-  const headers = [`tree ${treeOf(files)}`, ...parents.map((parent) => `parent ${parent}`)].join('\n');
+  const headers = [`tree ${tree}`, ...parents.map((parent) => `parent ${parent}`)].join('\n');
   const payload = serializeUtf8(`${headers}\nauthor ${person}\ncommitter ${person}\n\n${count++}\n`);
   const body = joinObject(payload, serializeUtf8((await stack.sign(payload)).armor), 'sha1')?.body as Uint8Array;
   return git(['hash-object', '-t', 'commit', '-w', '--stdin'], { input: body });
@@ -288,6 +290,126 @@ describe('rules for paths', () => {
       expect(codeOf(`${base}..main`)).toBe(12);
       const other = await commit({ ...files, a: '1' }, base);
       expect(codeOf(`${base}..${other}`)).toBe(0);
+    },
+    slow,
+  );
+  test(
+    'see a link in place of the folder that they are about',
+    async () => {
+      const files: Files = { [POLICY]: policyText(ours, anas({ paths: ['.github/workflows/**'] })) };
+      const base = await commit(files);
+      const id = git(['hash-object', '-w', '--stdin'], { input: 'elsewhere' });
+      expect(codeOf(`${base}..${await commit({ ...files, '.github': { mode: '120000', id } }, base)}`)).toBe(12);
+      const deeper = await commit({ ...files, '.github/workflows': { mode: '120000', id } }, base);
+      expect(codeOf(`${base}..${deeper}`)).toBe(12);
+      expect(codeOf(`${base}..${await commit({ ...files, '.github/x': '1' }, base)}`)).toBe(0);
+    },
+    slow,
+  );
+});
+
+describe('objects that are not what their IDs say', () => {
+  const overwrite = (id: string, kind: string, body: string | Uint8Array): void => {
+    const path = join(repository, '.git', 'objects', id.slice(0, 2), id.slice(2));
+    chmodSync(path, 0o644);
+    const bytes = typeof body === 'string' ? serializeUtf8(body) : body;
+    writeFileSync(path, deflateSync(concat(serializeUtf8(`${kind} ${bytes.length}\0`), bytes)));
+  };
+  const refused = (...args: string[]): void => {
+    const { code, stdout, stderr } = verify(args);
+    expect([code, stdout]).toEqual([3, '']);
+    // git itself holds commits to their IDs, where it has to parse them.
+    expect(stderr).toMatch(/is not what its ID says: the repository is damaged|hash mismatch/);
+  };
+  test(
+    'the policy, and the folders and the commit that lead to it',
+    async () => {
+      const { base, tip } = await history(anas({}));
+      expect(codeOf(`${base}..${tip}`)).toBe(12);
+      const lax = policyText(ours);
+      const laxCommit = await commit({ [POLICY]: lax });
+      const body = (id: string, kind: string): Uint8Array =>
+        spawnSync('git', ['cat-file', kind, id], { cwd: repository, env }).stdout;
+      for (const [kind, path] of [
+        ['blob', `:${POLICY}`],
+        ['tree', ':.hallmark'],
+        ['tree', '^{tree}'],
+      ] as const) {
+        const [strictId, laxId] = [base, laxCommit].map((each) => git(['rev-parse', `${each}${path}`]));
+        const strict = body(strictId as string, kind);
+        overwrite(strictId as string, kind, body(laxId as string, kind));
+        refused(`${base}..${tip}`);
+        overwrite(strictId as string, kind, strict);
+        expect(codeOf(`${base}..${tip}`)).toBe(12);
+      }
+      overwrite(base, 'commit', body(laxCommit, 'commit'));
+      refused(`${base}..${tip}`);
+    },
+    slow,
+  );
+  test(
+    'a policy that is a link is none',
+    async () => {
+      const id = git(['hash-object', '-w', '--stdin'], { input: policyText(ours) });
+      const files = { [POLICY]: { mode: '120000', id } };
+      const base = await commit(files);
+      const tip = await commit({ ...files, a: '1' }, base);
+      expect(codeOf(`${base}..${tip}`)).toBe(3);
+    },
+    slow,
+  );
+  test(
+    'a folder that rules for paths are about',
+    async () => {
+      const { base, files } = await history(ours, anas({ paths: ['vendor/**'] }));
+      const tip = await commit({ ...files, 'vendor/x': '1' }, base);
+      expect(codeOf(`${base}..${tip}`)).toBe(12);
+      overwrite(git(['rev-parse', `${tip}:vendor`]), 'tree', '');
+      const found = verify([`${base}..${tip}`]);
+      expect([found.code, found.stdout]).toEqual([12, '']);
+      expect(found.stderr).toContain('is not what its ID says');
+    },
+    slow,
+  );
+});
+
+describe('merges', () => {
+  test(
+    'are compared only once their signature is verified, and have no more parents than real ones',
+    async () => {
+      const { base, files } = await history(ours, anas({ paths: ['vendor/**'] }));
+      const policy = join(home, 'paths.json');
+      writeFileSync(policy, policyText(ours, anas({ paths: ['vendor/**'] })));
+      const missing = Array.from({ length: 101 }, (_, i) => i.toString(16).padStart(40, '0'));
+      const many = await commit(files, ...missing);
+      const found = verify([many, '--policy', policy]);
+      expect([found.code, found.stderr.includes('more than 100 parents')]).toEqual([12, true]);
+      const person = 'A <a@b.example> 1700000000 +0000';
+      const parents = missing.map((parent) => `parent ${parent}\n`).join('');
+      const input = `tree ${treeOf(files)}\n${parents}author ${person}\ncommitter ${person}\n\nx\n`;
+      const unsigned = git(['hash-object', '-t', 'commit', '-w', '--stdin'], { input });
+      expect(codeOf(unsigned, '--policy', policy, '--allow', 'unsigned')).toBe(0);
+
+      const sides: string[] = [];
+      for (let i = 0; i < 20; i++) sides.push(await commit({ ...files, [`f${i}`]: '1' }, base));
+      const all = Object.fromEntries(sides.map((_, i) => [`f${i}`, '1']));
+      expect(codeOf(await commit({ ...files, ...all }, ...sides), '--policy', policy)).toBe(0);
+      expect(codeOf(await commit({ ...files, ...all, 'vendor/x': '1' }, ...sides), '--policy', policy)).toBe(12);
+    },
+    slow,
+  );
+  test(
+    'and folders that unfold to more than any repository holds are refused',
+    async () => {
+      const { base, files } = await history(ours, anas({ paths: ['vendor/**'] }));
+      let tree = treeOf(files);
+      for (let level = 0; level < 9; level++) {
+        const entries = Array.from({ length: 16 }, (_, i) => `040000 tree ${tree}\td${i}\n`).join('');
+        tree = git(['mktree'], { input: entries });
+      }
+      const bomb = await commitOfTree(tree, base);
+      const found = verify([`${base}..${bomb}`]);
+      expect([found.code, found.stderr.includes('more than 1000000 files')]).toEqual([12, true]);
     },
     slow,
   );

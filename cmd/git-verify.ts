@@ -5,8 +5,10 @@ import { type ObjectFormat, parseSignedObject, signatureKind } from '../gitsign/
 import { makerOf } from '../gitsign/person.ts';
 import { type GitPolicy, hasPaths, hasRefs, requireGitPolicy } from '../gitsign/policy.ts';
 import { isOurArmor, parseArmor, parseCmsSignature } from '../gitsign/signature.ts';
+import { isFolder, isRegularFile } from '../gitsign/snapshot.ts';
 import { type Cli, outputOption } from './cli.ts';
 import {
+  commitOf,
   newCommits,
   readObjects,
   repositoryFormat,
@@ -20,6 +22,7 @@ import { parseGitPolicyText, policyOfIdentities, readGitPolicy, userGitPolicy } 
 import { git, tryGit } from './git-process.ts';
 import { resolvePlace } from './git-refs.ts';
 import { readGitSettings } from './git-settings.ts';
+import { ObjectStore } from './git-store.ts';
 import { FOREIGN, type Outcome, reportOutcomes } from './git-verify-report.ts';
 import { lookUp, verifyMaybeOnline } from './git-verifying.ts';
 import { readStandardInput } from './standard-input.ts';
@@ -27,7 +30,9 @@ import { type ResolvedTrust, resolveTrust, type TrustFlags, trustOptions } from 
 import { type PolicyFlags, signerOptions, statedPolicy } from './verify-policy.ts';
 
 /** Where a repository keeps its policy. */
-const POLICY_PATH = '.hallmark/policy.yaml';
+const POLICY_FOLDER = '.hallmark';
+const POLICY_FILE = 'policy.yaml';
+const POLICY_PATH = `${POLICY_FOLDER}/${POLICY_FILE}`;
 const NO_OBJECT = /^0+$/;
 
 interface Flags extends PolicyFlags, Omit<TrustFlags, 'output'> {
@@ -96,14 +101,19 @@ async function verifyObjects(cli: Cli, revisions: readonly string[], flags: Flag
       throw new UsageError(`--${flag} is for files: git signatures are made by identities`);
   }
   const format = repositoryFormat();
-  const batches = flags.preReceive
-    ? await pushedBatches(cli, revisions, flags)
-    : [await namedBatch(cli, revisions, flags)];
-  const trust = resolveTrust(cli, flags);
-  for (const warning of trust.warnings) cli.warn(warning);
-  const outcomes: Outcome[] = [];
-  for (const batch of batches) outcomes.push(...(await verifyBatch(cli, batch, trust, format, flags)));
-  reportOutcomes(cli, outcomes, flags);
+  const store = new ObjectStore(format);
+  try {
+    const batches = flags.preReceive
+      ? await pushedBatches(cli, store, revisions, flags)
+      : [await namedBatch(cli, store, revisions, flags)];
+    const trust = resolveTrust(cli, flags);
+    for (const warning of trust.warnings) cli.warn(warning);
+    const outcomes: Outcome[] = [];
+    for (const batch of batches) outcomes.push(...(await verifyBatch({ cli, store, trust, format, flags }, batch)));
+    reportOutcomes(cli, outcomes, flags);
+  } finally {
+    await store.close();
+  }
 }
 
 /** What the command line says of who may have signed; undefined if nothing. */
@@ -120,10 +130,10 @@ async function givenPolicy(flags: Flags): Promise<GitPolicy | 'anybody' | undefi
   return stated !== undefined && 'identities' in stated ? policyOfIdentities('the command line', stated) : undefined;
 }
 
-async function namedBatch(cli: Cli, revisions: readonly string[], flags: Flags): Promise<Batch> {
+async function namedBatch(cli: Cli, store: ObjectStore, revisions: readonly string[], flags: Flags): Promise<Batch> {
   const selection = selectObjects(revisions.length > 0 ? revisions : ['HEAD']);
   const given = await givenPolicy(flags);
-  const policy = given ?? policyAtBases(selection.bases) ?? userGitPolicy(readGitSettings(cli));
+  const policy = given ?? (await policyAtBases(store, selection.bases)) ?? userGitPolicy(readGitSettings(cli));
   if (policy === undefined) {
     throw new UsageError('say who may have signed: there is no policy', {
       hint: `${selection.bases === undefined ? '' : `commit one as ${POLICY_PATH} (docs/git.md), or `}give --policy FILE or --from PRESET, or --any-signer to accept everybody`,
@@ -137,36 +147,49 @@ async function namedBatch(cli: Cli, revisions: readonly string[], flags: Flags):
 }
 
 // Several ranges have one policy if all begin where it is the same.
-function policyAtBases(bases: readonly string[] | undefined): GitPolicy | undefined {
-  const found = new Map((bases ?? []).map((base) => [policyBlob(base), base]));
+async function policyAtBases(store: ObjectStore, bases: readonly string[] | undefined): Promise<GitPolicy | undefined> {
+  const found = new Map<string | undefined, string>();
+  for (const base of bases ?? []) found.set(await policyBlob(store, base), base);
   const [first, ...others] = found;
   if (first === undefined || first[0] === undefined) return undefined;
   if (others.length > 0) {
     throw new UsageError('the ranges begin at commits with different policies', { hint: 'verify them one by one' });
   }
-  return readPolicyAt(first[1]);
+  return readPolicyAt(store, first[1]);
 }
 
-function policyBlob(commit: string): string | undefined {
-  const { code, stdout } = tryGit(['rev-parse', '--verify', '--quiet', `${commit}:${POLICY_PATH}`]);
-  return code === 0 ? Buffer.from(stdout).toString().trim() : undefined;
+// From commit to file each object is held to its ID.
+async function policyBlob(store: ObjectStore, commit: string): Promise<string | undefined> {
+  const { tree } = await store.links(commit);
+  const folder = (await store.tree(tree)).get(POLICY_FOLDER);
+  if (folder === undefined || !isFolder(folder)) return undefined;
+  const file = (await store.tree(folder.id)).get(POLICY_FILE);
+  if (file === undefined) return undefined;
+  if (isRegularFile(file)) return file.id;
+  throw new InputError('POLICY_INVALID', `${commit.slice(0, 12)}:${POLICY_PATH} is no file`);
 }
 
-function readPolicyAt(commit: string): GitPolicy | undefined {
-  const blob = policyBlob(commit);
+async function readPolicyAt(store: ObjectStore, commit: string): Promise<GitPolicy | undefined> {
+  const blob = await policyBlob(store, commit);
   if (blob === undefined) return undefined;
   const name = `${commit.slice(0, 12)}:${POLICY_PATH}`;
-  if (Number(git(['cat-file', '-s', blob])) > MAX_POLICY_BYTES) {
+  const bytes = await store.read(blob, 'blob');
+  if (bytes.length > MAX_POLICY_BYTES) {
     throw new InputError('INPUT_TOO_LARGE', `the policy ${name} has more than ${MAX_POLICY_BYTES} bytes`);
   }
-  return parseGitPolicyText(name, tryGit(['cat-file', 'blob', blob]).stdout);
+  return parseGitPolicyText(name, bytes);
 }
 
 /**
  * What a push brings (githooks, pre-receive): each ref's new commits, under the policy of its old value. The environment, in
  * which git names the quarantine that the objects lie in, goes on to its children as it is.
  */
-async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flags): Promise<Batch[]> {
+async function pushedBatches(
+  cli: Cli,
+  store: ObjectStore,
+  revisions: readonly string[],
+  flags: Flags,
+): Promise<Batch[]> {
   if (revisions.length > 0 || flags.ref !== undefined) {
     throw new UsageError('--pre-receive takes what to verify from standard input, and nothing beside');
   }
@@ -176,15 +199,16 @@ async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flag
     .toString()
     .split('\n')
     .filter((line) => line !== '');
-  return updates.flatMap((line) => {
+  const batches: Batch[] = [];
+  for (const line of updates) {
     const [, before = '', after = '', ref = ''] = /^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs\/\S+)$/.exec(line) ?? [];
     if (ref === '') throw new UsageError(`not a line of a pre-receive hook: ${JSON.stringify(line.slice(0, 200))}`);
     const old = NO_OBJECT.test(before) ? undefined : before;
     // Nobody signs that a ref goes away or back: a policy that is taken from refs would go back with it.
     if (given === undefined && old !== undefined) requireDescendant(ref, old, after);
-    if (NO_OBJECT.test(after)) return [];
+    if (NO_OBJECT.test(after)) continue;
     const policy =
-      given ?? (old === undefined ? undefined : readPolicyAt(`${old}^{commit}`)) ?? userGitPolicy(settings);
+      given ?? (old === undefined ? undefined : await readPolicyAt(store, commitOf(old).id)) ?? userGitPolicy(settings);
     if (policy === undefined) {
       throw new UsageError(`${ref}: there is no policy to hold the push to`, {
         hint: `a first push needs --policy FILE in the hook; later ones are held to ${POLICY_PATH} of what is there already`,
@@ -195,8 +219,9 @@ async function pushedBatches(cli: Cli, revisions: readonly string[], flags: Flag
     const isTag = ref.startsWith('refs/tags/') || git(['cat-file', '-t', after]).trim() === 'tag';
     const tip = isTag && commits.every(({ id }) => id !== after) ? [{ id: after, named: ref }] : [];
     const wanted = [...tip, ...commits].map((each) => ({ ...each, place: ref }));
-    return [{ wanted, policy: policy === 'anybody' ? undefined : policy }];
-  });
+    batches.push({ wanted, policy: policy === 'anybody' ? undefined : policy });
+  }
+  return batches;
 }
 
 // Of a tag that is moved too: the next push to it would be held to the policy of where it is now.
@@ -211,22 +236,24 @@ function requireDescendant(ref: string, before: string, after: string): void {
   );
 }
 
-async function verifyBatch(
-  cli: Cli,
-  { wanted, policy }: Batch,
-  trust: ResolvedTrust,
-  format: ObjectFormat,
-  flags: Flags,
-): Promise<Outcome[]> {
+/** What the verification of every object needs. */
+interface Context {
+  readonly cli: Cli;
+  readonly store: ObjectStore;
+  readonly trust: ResolvedTrust;
+  readonly format: ObjectFormat;
+  readonly flags: Flags;
+}
+
+async function verifyBatch(context: Context, { wanted, policy }: Batch): Promise<Outcome[]> {
   if (policy !== undefined && hasRefs(policy) && wanted.some(({ place }) => place === undefined)) {
     throw new UsageError('the policy has rules for branches or tags, and none is named', {
       hint: '--ref refs/heads/main',
     });
   }
   const ids = wanted.map(({ id }) => id);
-  const paths = policy !== undefined && hasPaths(policy) ? changedPaths(ids) : undefined;
   const outcomes: Outcome[] = [];
-  for await (const object of readObjects(ids, format)) {
+  for await (const object of readObjects(ids, context.format)) {
     const { id, kind } = object;
     const each = wanted[outcomes.length] as Wanted;
     if (kind === undefined) {
@@ -237,8 +264,7 @@ async function verifyBatch(
     requireHistory(each, object.body);
     const base = { id, kind, ref: each.place };
     try {
-      const place = { ref: each.place, named: each.named, policy, paths: paths?.get(id) };
-      outcomes.push({ ...base, ...(await verifyObject(cli, object, place, trust, format, flags)) });
+      outcomes.push({ ...base, ...(await verifyObject(context, object, each, policy)) });
     } catch (error) {
       if (!(error instanceof HallmarkError) || (error.kind !== 'verification' && error.kind !== 'input')) throw error;
       outcomes.push({ ...base, status: error.code === 'LOG_ENTRY_MISSING' ? 'unproven' : 'rejected', error });
@@ -248,31 +274,24 @@ async function verifyBatch(
 }
 
 async function verifyObject(
-  cli: Cli,
+  { cli, store, trust, format, flags }: Context,
   { kind, body }: StoredObject,
-  place: {
-    readonly ref: string | undefined;
-    readonly named: string | undefined;
-    readonly policy: GitPolicy | undefined;
-    readonly paths: readonly string[] | undefined;
-  },
-  trust: ResolvedTrust,
-  format: ObjectFormat,
-  flags: Flags,
+  { named, place }: Wanted,
+  policy: GitPolicy | undefined,
 ): Promise<Pick<Outcome, 'status' | 'verified' | 'rules'>> {
   if (kind === undefined) throw new Error('internal: an object without signature passed');
   const { payload, signature: armor } = parseSignedObject(kind, body, format);
   if (armor === undefined) return { status: 'unsigned' };
   if (!isOurArmor(armor)) return { status: signatureKind(armor) ?? 'unsigned' };
-  const context = { payload, armor, signature: parseCmsSignature(parseArmor(armor).der) };
-  const look = flags.online ? () => lookUp(cli, trust, context) : undefined;
-  const verified = await verifyMaybeOnline(context, trust, cli.now(), look);
-  if (kind === 'tag') requireTagName(payload, place.named);
-  const paths = kind === 'commit' ? place.paths : undefined;
-  const rules =
-    place.policy && requireGitPolicy(verified, place.policy, { ref: place.ref, paths, maker: makerOf(payload) });
+  const signed = { payload, armor, signature: parseCmsSignature(parseArmor(armor).der) };
+  const look = flags.online ? () => lookUp(cli, trust, signed) : undefined;
+  const verified = await verifyMaybeOnline(signed, trust, cli.now(), look);
+  if (kind === 'tag') requireTagName(payload, named);
+  // Only now: what nobody signed may be made to be slow to compare.
+  const paths = kind === 'commit' && policy && hasPaths(policy) ? await changedPaths(store, body) : undefined;
+  const rules = policy && requireGitPolicy(verified, policy, { ref: place, paths, maker: makerOf(payload) });
   // A tag without an object of its own: the commit is signed, that it has this name is not.
-  if (kind === 'commit' && place.named?.startsWith('refs/tags/')) return { status: 'unsigned' };
+  if (kind === 'commit' && named?.startsWith('refs/tags/')) return { status: 'unsigned' };
   return { status: 'verified', verified, ...(rules !== undefined && { rules }) };
 }
 

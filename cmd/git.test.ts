@@ -12,6 +12,7 @@ import { hasPaths, hasRefs } from '../gitsign/policy.ts';
 import { gitStack } from '../gitsign/testing.ts';
 import { changedPaths } from './git-paths.ts';
 import { parseGitPolicyText } from './git-policy.ts';
+import { ObjectStore } from './git-store.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'hallmark-cmd-git-'));
 const repository = join(home, 'r');
@@ -344,12 +345,16 @@ describe('the paths that a commit answers for', () => {
     at('commit', '-q', '--allow-empty', '-m', 'x');
     return at('rev-parse', 'HEAD');
   };
-  const pathsOf = (...ids: string[]): Map<string, readonly string[]> => {
+  const pathsOf = async (...ids: string[]): Promise<Map<string, readonly string[]>> => {
     const before = process.cwd();
     process.chdir(work);
+    const store = new ObjectStore('sha1');
     try {
-      return changedPaths(ids);
+      const found = new Map<string, readonly string[]>();
+      for (const id of ids) found.set(id, await changedPaths(store, await store.read(id, 'commit')));
+      return found;
     } finally {
+      await store.close();
       process.chdir(before);
     }
   };
@@ -377,32 +382,32 @@ describe('the paths that a commit answers for', () => {
     theirs = commit({ b: '1' });
   });
 
-  test('all that it changes, the first one too; a file named as another commit hides nothing', () => {
+  test('all that it changes, the first one too; a file named as another commit hides nothing', async () => {
     const named = commit({ [base]: 'x', z: 'y' });
-    expect(Object.fromEntries(pathsOf(named, ours, base))).toEqual({
+    expect(Object.fromEntries(await pathsOf(named, ours, base))).toEqual({
       [named]: [base, 'z'],
       [ours]: ['a'],
       [base]: ['a', 'b', 'c'],
     });
-    expect(pathsOf().size).toBe(0);
+    expect((await pathsOf()).size).toBe(0);
   });
-  test('of a merge nothing that its sides did', () => {
-    expect(pathsOf(mergeOf({ a: '1', b: '1', c: '0' }, ours, theirs)).size).toBe(1);
+  test('of a merge nothing that its sides did', async () => {
+    expect((await pathsOf(mergeOf({ a: '1', b: '1', c: '0' }, ours, theirs))).size).toBe(1);
     const clean = mergeOf({ a: '1', b: '1', c: '0' }, ours, theirs);
-    expect(pathsOf(clean).get(clean)).toEqual([]);
+    expect((await pathsOf(clean)).get(clean)).toEqual([]);
   });
-  test('of a merge what it makes up', () => {
+  test('of a merge what it makes up', async () => {
     const evil = mergeOf({ a: '1', b: '1', c: '2' }, ours, theirs);
-    expect(pathsOf(evil).get(evil)).toEqual(['c']);
+    expect((await pathsOf(evil)).get(evil)).toEqual(['c']);
   });
-  test('of a merge what it drops of one side', () => {
+  test('of a merge what it drops of one side', async () => {
     const dropped = mergeOf({ a: '0', b: '1', c: '0' }, ours, theirs);
-    expect(pathsOf(dropped).get(dropped)).toEqual(['a']);
+    expect((await pathsOf(dropped)).get(dropped)).toEqual(['a']);
   });
-  test('of a merge of histories without an ancestor all in which it differs from a side', () => {
+  test('of a merge of histories without an ancestor all in which it differs from a side', async () => {
     const other = mergeOf({ d: '1' });
     const joined = mergeOf({ a: '1', b: '0', c: '0' }, ours, other);
-    expect(pathsOf(joined).get(joined)).toEqual(['d']);
+    expect((await pathsOf(joined)).get(joined)).toEqual(['d']);
   });
 });
 

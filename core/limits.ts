@@ -269,6 +269,12 @@ export const MAX_SEARCH_TERM_CHARS = 1024;
 
 /** Bytes of a commit, tag or push certificate. Commits that merge signed tags or carry generated messages reach megabytes. */
 export const MAX_GIT_OBJECT_BYTES = 64 * 1024 * 1024;
+/** Parents of a commit that is verified: the largest merge of the Linux kernel has 66. */
+export const MAX_GIT_PARENTS = 100;
+/** Entries of trees that differ, compared to tell what one commit changes: more than any commit but an import of a huge tree has. */
+export const MAX_GIT_COMPARED_ENTRIES = 1_000_000;
+/** Folders within each other: paths of 4,096 bytes, the most that systems take, have 2,048. */
+export const MAX_GIT_TREE_DEPTH = 2048;
 /** Bytes of a git object that an agent signs, or of its answer: real ones are under 100 KiB, generated messages reach 5 MiB. */
 export const MAX_AGENT_PAYLOAD_BYTES = 16 * 1024 * 1024;
 /** Bytes of the header of an agent's message: an identity token of MAX_IDENTITY_TOKEN_CHARS, or MAX_AGENT_IDENTITIES. */

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import { concat, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import { headersEnd, insertHeader, joinObject, type ObjectFormat, payloadKind, type SignedKind } from './object.ts';
 
+/** Every kind of object that a repository has. */
+export type ObjectKind = SignedKind | 'tree' | 'blob';
+
 /** The name of an object: hash over its kind, its length and its body (gitformat), in lower-case hexadecimal. */
-export function objectId(kind: SignedKind, body: Uint8Array, format: ObjectFormat): string {
+export function objectId(kind: ObjectKind, body: Uint8Array, format: ObjectFormat): string {
   const header = serializeUtf8(`${kind} ${body.length}\0`);
   return serializeHex(createHash(format).update(header).update(body).digest());
 }

@@ -2,7 +2,7 @@ import { Fields } from '../core/bytes/fields.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { InputError, VerificationError } from '../core/errors.ts';
 import { MAX_POLICY_ITEMS, MAX_POLICY_RULES } from '../core/limits.ts';
-import { glob, isMatch, type Matcher } from '../core/verify/matcher.ts';
+import { exactly, glob, isMatch, type Matcher, matcherText } from '../core/verify/matcher.ts';
 import { parsePolicy } from '../core/verify/policy-file.ts';
 import { type Rule, requireRule } from '../core/verify/policy-rule.ts';
 import { isMaker, type Person } from './person.ts';
@@ -59,7 +59,7 @@ export function parseGitPolicy(json: Json): GitPolicy {
         rule,
         branches: globs(own, 'branches'),
         tags: globs(own, 'tags'),
-        paths: globs(own, 'paths'),
+        paths: [...globs(own, 'paths'), ...globs(own, 'paths').flatMap(foldersOf)],
         matchCommitter: committer === 'signer',
       };
     }),
@@ -78,6 +78,14 @@ function globs(fields: Fields, key: string): Matcher[] {
     if (typeof item !== 'string' || item === '') throw fields.fail(`${key}[${i}]`, 'expected a text');
     return glob(item);
   });
+}
+
+// A rule for what is in a folder is about the folder too: a link or a submodule in its place decides what is found there.
+function foldersOf(matcher: Matcher): Matcher[] {
+  const folders = matcherText(matcher).split('/').slice(0, -1);
+  const plain = folders.findIndex((name) => name.includes('*'));
+  const named = plain < 0 ? folders : folders.slice(0, plain);
+  return named.map((_, i) => exactly(named.slice(0, i + 1).join('/')));
 }
 
 /** True if what a commit changes matters to the policy. */
