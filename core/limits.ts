@@ -206,6 +206,8 @@ export const MAX_LOG_REQUEST_MEMBERS = 1_000;
 export const MIN_LARGE_BODY_BYTES = 32 * 1024;
 /** Bytes of such requests that wait for that thread: two of the largest. One alone may be larger. */
 export const MAX_PENDING_LARGE_BYTES = 48 * 1024 * 1024;
+/** Milliseconds that such requests may wait for that thread, by how long the last ones took: half of what ends a request's deadline soonest. */
+export const MAX_WAITING_LARGE_MS = 5_000;
 /** Bytes of a v1 request that looks something up: a key or certificate in PEM, in base64. */
 export const MAX_LOOKUP_REQUEST_BYTES = 1024 * 1024;
 /** Bytes of a canonicalized body in a v1 log: an envelope with MAX_LOGGED_SIGNATURES certificates, five times Fulcio's. */
@@ -228,6 +230,11 @@ export const MAX_LOG_SHARDS = 32;
  * OVERLOADED. One alone is always verified.
  */
 export const MAX_PENDING_VERIFICATION_MICROSECONDS = 1_000_000;
+/**
+ * Microseconds that the checks of one request may cost in the worst case, all pairs of signature, key and hash together: of P-521,
+ * which costs most, 15 pairs; of P-256 every one of MAX_LOGGED_SIGNATURES with as many keys. Real requests have one or two.
+ */
+export const MAX_REQUEST_VERIFICATION_MICROSECONDS = 50_000;
 /** Bytes of the messages of those signatures: the thread pool works on a copy of each. One alone may be larger. */
 export const MAX_PENDING_VERIFICATION_BYTES = 64 * 1024 * 1024;
 /** Microseconds of verification before the event loop has its turn again; one P-521 or Ed25519ph more may follow. */

@@ -78,7 +78,7 @@ export function observeVerifier(metrics: Metrics, verifier: AsyncVerifier): Asyn
   metrics.gauge('hallmark_signature_checks_under_way', 'Signatures that wait or are being verified.', [], () => [
     [underWay],
   ]);
-  const counted = async (check: Promise<boolean>): Promise<boolean> => {
+  const counted = async <T>(check: Promise<T>): Promise<T> => {
     underWay += 1;
     try {
       return await check;
@@ -89,6 +89,7 @@ export function observeVerifier(metrics: Metrics, verifier: AsyncVerifier): Asyn
   return {
     isValidSignature: (...asked) => counted(verifier.isValidSignature(...asked)),
     isValidDigestSignature: (...asked) => counted(verifier.isValidDigestSignature(...asked)),
+    together: (...asked) => counted(verifier.together(...asked)),
   };
 }
 

@@ -7,7 +7,7 @@ import { sha256 } from '../core/crypto/hash.ts';
 import { type Envelope, parseEnvelope, preAuthEncoding } from '../core/dsse/envelope.ts';
 import { InputError } from '../core/errors.ts';
 import { MAX_ATTESTATION_BYTES, MAX_LOG_REQUEST_MEMBERS, MAX_LOGGED_SIGNATURES } from '../core/limits.ts';
-import { createMessageVerifier, requireEnvelopeSignatures } from './envelope-signatures.ts';
+import { requireEnvelopeSignatures, withMessageVerifier } from './envelope-signatures.ts';
 import type { Proposal } from './proposal-v1.ts';
 import { statementSearchKeys } from './statement-keys.ts';
 import { parseVerifierPem } from './verifier-key.ts';
@@ -47,9 +47,15 @@ export async function requireIntotoV001(spec: Fields, asyncVerifier: AsyncVerifi
   const envelopeDigest = sha256(serializeUtf8(text));
   const payloadDigest = sha256(envelope.payload);
   const searchKeys = statementSearchKeys(envelope);
-  const isSignature = createMessageVerifier(preAuthEncoding(envelope.payloadType, envelope.payload), asyncVerifier);
-  let isSigned = false;
-  for (const { sig } of envelope.signatures) isSigned ||= await isSignature(verifier, sig);
+  const isSigned = await withMessageVerifier(
+    preAuthEncoding(envelope.payloadType, envelope.payload),
+    envelope.signatures.map(({ sig }) => [verifier, sig] as const),
+    asyncVerifier,
+    async (isSignature) => {
+      for (const { sig } of envelope.signatures) if (await isSignature(verifier, sig)) return true;
+      return false;
+    },
+  );
   if (!isSigned) throw content.fail('envelope', 'no signature verifies with the public key');
   return {
     body: serializeEntryBody({
@@ -89,10 +95,16 @@ export async function requireIntotoV002(spec: Fields, asyncVerifier: AsyncVerifi
   const envelopeDigest = requireClientHash(content.object('hash'));
   const payloadDigest = sha256(payload);
   const searchKeys = statementSearchKeys(envelope);
-  const isSignature = createMessageVerifier(preAuthEncoding(payloadType, payload), asyncVerifier);
-  for (const { item, verifier, signature } of items) {
-    if (!(await isSignature(verifier, signature))) throw item.fail('sig', 'it does not verify with its public key');
-  }
+  await withMessageVerifier(
+    preAuthEncoding(payloadType, payload),
+    items.map(({ verifier, signature }) => [verifier, signature] as const),
+    asyncVerifier,
+    async (isSignature) => {
+      for (const { item, verifier, signature } of items) {
+        if (!(await isSignature(verifier, signature))) throw item.fail('sig', 'it does not verify with its public key');
+      }
+    },
+  );
   return {
     body: serializeEntryBody({
       kind: 'intoto',

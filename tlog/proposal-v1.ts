@@ -7,7 +7,7 @@ import { DIGEST_BYTES, type HashName, sha256 } from '../core/crypto/hash.ts';
 import { InputError } from '../core/errors.ts';
 import { MAX_V1_ENTRY_BYTES } from '../core/limits.ts';
 import type { EntryExtra } from './entry-extra.ts';
-import { createMessageVerifier } from './envelope-signatures.ts';
+import { withMessageVerifier } from './envelope-signatures.ts';
 import { requireDsse, requireIntotoV001, requireIntotoV002 } from './proposal-envelope.ts';
 import { requireRfc3161 } from './proposal-timestamp.ts';
 import { parseVerifierPem } from './verifier-key.ts';
@@ -83,7 +83,10 @@ async function requireRekord(spec: Fields, asyncVerifier: AsyncVerifier): Promis
   const digest = sha256(content);
   const announced = data.optionalObject('hash');
   if (announced && !isDigest(parseProposedHash(announced), digest)) throw data.fail('hash', 'not that of the content');
-  if (!(await createMessageVerifier(content, asyncVerifier)(verifier, signature))) {
+  const isSigned = await withMessageVerifier(content, [[verifier, signature]], asyncVerifier, (isSignature) =>
+    isSignature(verifier, signature),
+  );
+  if (!isSigned) {
     throw signatureFields.fail('content', 'the signature does not verify');
   }
   return {

@@ -2,6 +2,7 @@ import { parseJson } from '../core/bytes/json.ts';
 import type { AsyncVerifier } from '../core/crypto/async-verifier.ts';
 import { InputError, type InputErrorCode, StorageError } from '../core/errors.ts';
 import { MAX_LOG_REQUEST_MEMBERS } from '../core/limits.ts';
+import { boundRequest } from './envelope-signatures.ts';
 import { Refusal } from './http.ts';
 import { requireProposal } from './proposal-v1.ts';
 import { requireProposalV2 } from './proposal-v2.ts';
@@ -22,7 +23,7 @@ export const readRequestBody = <K extends BodyKind>(
   kind: K,
   body: Uint8Array,
   verifier: AsyncVerifier,
-): Promise<ReadBody<K>> => BODIES[kind](body, verifier) as Promise<ReadBody<K>>;
+): Promise<ReadBody<K>> => BODIES[kind](body, boundRequest(verifier)) as Promise<ReadBody<K>>;
 
 /** A refusal that can be copied between threads. */
 export type CopiedRefusal =

@@ -21,7 +21,15 @@ import { isWellFormedSignature, nativeHash } from './verify.ts';
 export interface AsyncVerifier {
   isValidSignature(key: PublicKey, hash: HashName, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
   isValidDigestSignature(key: PublicKey, hash: HashName, digest: Uint8Array, signature: Uint8Array): Promise<boolean>;
+  /**
+   * Does work whose checks cost at most so many microseconds: they count together from the beginning, not each when its turn comes,
+   * so what begins is not refused half way. `work` gets the verifier for them.
+   */
+  together<T>(microseconds: number, work: (verifier: SignatureChecks) => Promise<T>): Promise<T>;
 }
+
+/** A verifier whose checks were counted before. */
+export type SignatureChecks = Pick<AsyncVerifier, 'isValidSignature' | 'isValidDigestSignature'>;
 
 /** What one verification costs at most, in microseconds of a slow core: on the event loop, and on the thread pool. */
 const COSTS: Record<PublicKey['kind'], { readonly here: number; readonly pool: number }> = {
@@ -33,6 +41,9 @@ const COSTS: Record<PublicKey['kind'], { readonly here: number; readonly pool: n
   // Here: Ed25519ph, which no thread can do. Pool: Ed25519.
   ed25519: { here: 1500, pool: 100 },
 };
+/** What a check with this key costs at most, in microseconds, the message's hash apart. */
+export const verificationCost = ({ kind }: PublicKey): number => COSTS[kind].here + COSTS[kind].pool;
+
 /** Bytes that are hashed in a microsecond, with room. */
 const HASHED_BYTES = 1000;
 
@@ -58,7 +69,7 @@ export function createAsyncVerifier(maxPending = MAX_PENDING_VERIFICATION_MICROS
   let pendingBytes = 0;
   let running = false;
 
-  async function within(cost: number, bytes: number, work: () => Promise<boolean>): Promise<boolean> {
+  async function within<T>(cost: number, bytes: number, work: () => Promise<T>): Promise<T> {
     const tooMuch = pendingCost + cost > maxPending || pendingBytes + bytes > MAX_PENDING_VERIFICATION_BYTES;
     if (tooMuch && pendingCost > 0) {
       throw new StorageError('OVERLOADED', 'too many signatures wait to be verified', {
@@ -102,11 +113,11 @@ export function createAsyncVerifier(maxPending = MAX_PENDING_VERIFICATION_MICROS
     if (running) setImmediate(runTurn);
   }
 
-  return {
+  const checks = (counted: typeof within): SignatureChecks => ({
     async isValidSignature(key, hash, message, signature) {
       if (!isWellFormedSignature(key, signature)) return false;
       const cost = COSTS[key.kind].pool + Math.ceil(message.length / HASHED_BYTES);
-      return within(cost, message.length, () => verifyOnPool(nativeHash(key, hash), message, key.native, signature));
+      return counted(cost, message.length, () => verifyOnPool(nativeHash(key, hash), message, key.native, signature));
     },
 
     async isValidDigestSignature(key, hash, digest, signature) {
@@ -117,14 +128,19 @@ export function createAsyncVerifier(maxPending = MAX_PENDING_VERIFICATION_MICROS
         const numbers = parseEcdsaSignature(key.kind, signature);
         if (numbers === undefined) return false;
         const task = { cost: here, key, digest, signature: numbers, der: signature, answer };
-        return within(here + pool, 0, () => enqueue(task));
+        return counted(here + pool, 0, () => enqueue(task));
       }
       const judge =
         key.kind === 'rsa'
           ? () => isValidRsaDigestSignature(key, hash, digest, signature)
           : () => hash === 'sha512' && isValidEd25519phSignature(key, digest, signature);
-      return within(here, 0, () => enqueue({ cost: here, judge, answer }));
+      return counted(here, 0, () => enqueue({ cost: here, judge, answer }));
     },
+  });
+
+  return {
+    ...checks(within),
+    together: (cost, work) => within(cost, 0, () => work(checks((_cost, _bytes, check) => check()))),
   };
 }
 
