@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hallmarkBinary, IDENTITY, startServe } from '../interop/stack.ts';
-import { createWorld, trustSigner, type World } from './world.ts';
+import { createWorld, documentedScript, trustSigner, type World } from './world.ts';
 
 const slow = 180_000;
 const directory = mkdtempSync(join(tmpdir(), 'hallmark-git-serve-'));
@@ -54,11 +54,6 @@ const commit = async (cwd: string, file: string, text: string): Promise<void> =>
   await world.git(['add', file], { cwd });
   await world.git(['commit', '-q', '-m', `${file}: ${text}`], { cwd });
 };
-/** The block of shell in docs/git.md that has this in it. */
-const documentedScript = (part: string): string =>
-  [...readFileSync(join(import.meta.dir, '../../docs/git.md'), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
-    .map((block) => block[1] ?? '')
-    .find((block) => block.includes(part)) ?? '';
 const letters = async (cwd: string, range: string): Promise<string> =>
   (await world.git(['log', '--format=%G?', range], { cwd })).stdout.replaceAll('\n', '');
 
@@ -345,6 +340,62 @@ describe('what is not ours', () => {
         mayFail: true,
       });
       expect(JSON.parse(classes.stdout).objects[0].status).toBe('x509');
+    },
+    slow,
+  );
+
+  test.skipIf(Bun.which('gpgsm') === null)(
+    'a commit that the real gpgsm signed is shown as by gpgsm itself, good and tampered',
+    async () => {
+      const cwd = await world.repository('gpgsm');
+      const home = world.folder('gpgsm-home');
+      chmodSync(home, 0o700);
+      const pinentry = join(home, 'pinentry');
+      writeFileSync(
+        pinentry,
+        `#!/bin/sh\necho OK\nwhile read -r line; do case "$line" in GETPIN*) echo D x; echo OK;; BYE*) echo OK; exit;; *) echo OK;; esac; done\n`,
+        { mode: 0o755 },
+      );
+      writeFileSync(join(home, 'gpg-agent.conf'), `pinentry-program ${pinentry}\n`);
+      writeFileSync(join(home, 'gpgsm.conf'), 'disable-crl-checks\n');
+      const env = { GNUPGHOME: home };
+      const made = await world.shell(
+        `openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -subj /CN=S -days 2 \
+           -addext keyUsage=critical,digitalSignature,keyCertSign -addext subjectAltName=email:s@example.com 2>/dev/null &&
+         openssl pkcs12 -export -legacy -inkey k.pem -in c.pem -out s.p12 -passout pass:x &&
+         openssl x509 -in c.pem -noout -fingerprint -sha1 | sed s/.*=//`,
+        { cwd: home },
+      );
+      const key = made.stdout.trim();
+      writeFileSync(join(home, 'trustlist.txt'), `${key} S relax\n`);
+      try {
+        await world.run(['gpgsm', '--batch', '--import', join(home, 's.p12')], { env });
+        const bare = key.replaceAll(':', '');
+        const asGpgsm = ['-c', 'gpg.x509.program=gpgsm', '-c', `user.signingkey=${bare}`];
+        await world.git([...asGpgsm, 'commit', '-q', '-S', '--allow-empty', '-m', 'by gpgsm'], { cwd, env });
+        const body = (await world.git(['cat-file', 'commit', 'HEAD'], { cwd })).stdout;
+        const bad = await world.git(['hash-object', '-t', 'commit', '-w', '--stdin'], {
+          cwd,
+          input: body.replace('by gpgsm', 'by nobody'),
+        });
+        for (const [rev, letter, code] of [
+          ['HEAD', 'G', 0],
+          [bad.stdout.trim(), 'B', 1],
+        ] as const) {
+          const shown = async (extra: readonly string[]) => {
+            const raw = await world.git([...extra, 'verify-commit', '--raw', rev], { cwd, env, mayFail: true });
+            const format = await world.git([...extra, 'log', '-1', '--format=%G?|%GS|%GK', rev], { cwd, env });
+            return [raw.code, raw.stderr, format.stdout];
+          };
+          const ours = await shown([]);
+          expect(ours).toEqual(await shown(asGpgsm));
+          expect(ours[0]).toBe(code);
+          // Without %GT, at which some versions of git give up: gpgsm says nothing of trust in a bad signature.
+          expect(ours[2]).toBe(`${letter}|/CN=S|${bare}\n`);
+        }
+      } finally {
+        await world.run(['gpgconf', '--kill', 'all'], { env, mayFail: true });
+      }
     },
     slow,
   );

@@ -1,5 +1,5 @@
 // A user with a home of their own, git set up by `hallmark git setup`, and repositories; git is the real one.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hallmarkBinary, IDENTITY } from '../interop/stack.ts';
@@ -99,3 +99,9 @@ export async function trustSigner(world: World, identity: string, issuer: string
   await world.git(['config', '--global', 'hallmark.policy', path]);
   return path;
 }
+
+/** The block of shell in docs/git.md that has this in it. */
+export const documentedScript = (part: string): string =>
+  [...readFileSync(join(import.meta.dir, '../../docs/git.md'), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
+    .map((block) => block[1] ?? '')
+    .find((block) => block.includes(part)) ?? '';

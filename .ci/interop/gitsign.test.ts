@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createWorld, trustSigner, type World } from '../git/world.ts';
+import { createWorld, documentedScript, trustSigner, type World } from '../git/world.ts';
 import { hallmarkBinary, IDENTITY, peers, startServe } from './stack.ts';
 
 const slow = 180_000;
@@ -21,10 +21,6 @@ beforeAll(async () => {
   stop = started.stop;
   issuer = devIssuer;
   world = await createWorld();
-  for (const name of ['rekor.pub', 'ctfe.pub', 'fulcio.pem', 'tsa.pem']) {
-    const answer = await fetch(`${url}/${name}`);
-    if (answer.ok) writeFileSync(join(world.home, name), await answer.text());
-  }
   Object.assign(world.env, {
     SIGSTORE_REKOR_PUBLIC_KEY: join(world.home, 'rekor.pub'),
     SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: join(world.home, 'ctfe.pub'),
@@ -32,14 +28,9 @@ beforeAll(async () => {
   });
   await world.hallmark(['trust', 'add', url, '--name', 'local', '--use', '--fingerprint', `sha256:${rootFingerprint}`]);
   world.env['SIGSTORE_ID_TOKEN'] = (await world.hallmark(['token', '--issuer', issuer, '--email', IDENTITY])).stdout;
-  await world.run([gitsign, 'initialize', '--mirror', `${url}/tuf`, '--root', `${url}/tuf/1.root.json`]);
-  for (const [key, value] of [
-    ['gitsign.fulcio', url],
-    ['gitsign.rekor', url],
-    ['gitsign.issuer', issuer],
-  ] as const) {
-    await world.git(['config', '--global', key, value]);
-  }
+  // As docs/git.md has it for a user of gitsign.
+  const PATH = `${join(gitsign, '..')}:${world.env['PATH']}`;
+  await world.shell(`set -e\n${documentedScript('gitsign initialize')}`, { env: { URL: url, ISSUER: issuer, PATH } });
   await trustSigner(world, IDENTITY, issuer);
 }, slow);
 afterAll(async () => {
