@@ -2,7 +2,7 @@
 // is in .ci/git.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
@@ -187,6 +187,37 @@ describe('the program that git calls', () => {
     const again = hallmark(args, { env: { HALLMARK_PASSED_ON: '1' } });
     expect(again.stderr).toContain('the gpg that this was passed on to is Hallmark again');
   });
+});
+
+test('what a signature is passed on to is never looked for in the repository', () => {
+  for (const name of ['gpg', 'gpgsm']) {
+    writeFileSync(join(repository, name), `#!/bin/sh\ntouch ${home}/was-run\n`, { mode: 0o755 });
+  }
+  const gitAlone = join(home, 'git-alone');
+  mkdirSync(gitAlone);
+  symlinkSync(Bun.which('git') ?? '', join(gitAlone, 'git'));
+  writeFileSync(join(home, 'pgp'), '-----BEGIN PGP SIGNATURE-----\n\niHUE=\n-----END PGP SIGNATURE-----\n');
+  const PATH = `.::${gitAlone}:`;
+  const passed = hallmark(['--status-fd=1', '--verify', join(home, 'pgp'), '-'], { env: { PATH } });
+  expect(passed).toMatchObject({ code: 1, stderr: expect.stringContaining('this needs gpg, which is not installed') });
+  expect(existsSync(join(home, 'was-run'))).toBe(false);
+});
+
+test("the agent reads the user's own files alone: no repository's, command line's or environment's", () => {
+  git('config', '--global', 'gitsign.issuer', 'https://global.test');
+  git('config', 'gitsign.fulcio', 'https://local.test');
+  const script = `import { readUserGitSettings } from ${JSON.stringify(join(import.meta.dir, 'git-settings.ts'))};
+    const { get } = readUserGitSettings();
+    console.log(JSON.stringify(['issuer', 'fulcio', 'rekor', 'clientID'].map((name) => get(name)?.value ?? null)));`;
+  const command = {
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: 'gitsign.rekor',
+    GIT_CONFIG_VALUE_0: 'https://command.test',
+  };
+  const { stdout } = run([process.execPath, '-e', script], { env: { ...command, GITSIGN_OIDC_CLIENT_ID: 'other' } });
+  expect(JSON.parse(stdout)).toEqual(['https://global.test', null, null, null]);
+  git('config', '--unset', 'gitsign.fulcio');
+  git('config', '--global', '--remove-section', 'gitsign');
 });
 
 describe('git setup and unset', () => {

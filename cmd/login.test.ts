@@ -1,10 +1,18 @@
-import { describe, expect, test } from 'bun:test';
+import { afterAll, describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Http } from '../core/http/client.ts';
 import { rejectionOf } from '../core/testing.ts';
 import { loginWithDevice } from './device-login.ts';
+import type { GitSettingName, GitSettings } from './git-settings.ts';
+import { openGitStack } from './git-stack.ts';
+import { httpOf } from './http.ts';
+import { identityTokenSource } from './identity.ts';
 import { loginWithBrowser } from './login.ts';
 import { fetchEndpoints, type LoginContext } from './oidc.ts';
+import { fakeCli } from './testing.ts';
 
 const ISSUER = 'https://issuer.example';
 const NOW = new Date('2026-11-20T12:00:00Z');
@@ -21,11 +29,21 @@ interface FakeIssuer {
   discovery?: object;
   userCode?: string;
   pending?: string[];
+  /** The one client that it knows. */
+  client?: { id: string; secret: string };
 }
 
 /** An issuer whose every check is real: the code is only redeemed with the verifier of the challenge. */
 function fakeIssuer(flaws: FakeIssuer = {}) {
-  const state = { challenge: '', nonce: '', redirectUri: '', polls: 0, said: [] as string[], tokenRequests: 0 };
+  const state = {
+    challenge: '',
+    nonce: '',
+    redirectUri: '',
+    connector: '',
+    polls: 0,
+    said: [] as string[],
+    tokenRequests: 0,
+  };
   const token = (): Response => {
     const claims = { iss: ISSUER, sub: 'u', aud: 'sigstore', exp: NOW.getTime() / 1000 + 60, email: 'a@b.example' };
     return Response.json({ id_token: jwt({ ...claims, nonce: state.nonce, ...flaws.claims }) });
@@ -60,7 +78,10 @@ function fakeIssuer(flaws: FakeIssuer = {}) {
       const verifier = createHash('sha256')
         .update(form.get('code_verifier') ?? '')
         .digest('base64url');
-      if (verifier !== state.challenge || form.get('client_id') !== 'sigstore')
+      const { id = 'sigstore', secret = null } = flaws.client ?? {};
+      if (form.get('client_id') !== id || form.get('client_secret') !== secret)
+        return Response.json({ error: 'invalid_client' }, { status: 401 });
+      if (verifier !== state.challenge)
         return Response.json({ error: 'invalid_grant', error_description: 'PKCE mismatch' }, { status: 400 });
       const pending = flaws.pending?.[state.polls++];
       if (pending !== undefined) return Response.json({ error: pending }, { status: 400 });
@@ -76,6 +97,7 @@ function fakeIssuer(flaws: FakeIssuer = {}) {
     state.challenge = url.searchParams.get('code_challenge') ?? '';
     state.nonce = url.searchParams.get('nonce') ?? '';
     state.redirectUri = url.searchParams.get('redirect_uri') ?? '';
+    state.connector = url.searchParams.get('connector_id') ?? '';
     const back = new URL(state.redirectUri);
     back.searchParams.set('code', 'c');
     back.searchParams.set('state', url.searchParams.get('state') ?? '');
@@ -91,6 +113,69 @@ async function browserLogin(flaws: FakeIssuer = {}) {
   const endpoints = await fetchEndpoints(login.http, ISSUER);
   return { promise: loginWithBrowser(login, endpoints, browse, 2000), state };
 }
+
+describe("with git's settings", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'hallmark-login-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const secretFile = join(folder, 'secret');
+  writeFileSync(secretFile, 'hush\n');
+
+  // From the settings to the issuer, without a desktop: the person opens the address that they are told.
+  async function signedIn(values: Partial<Record<GitSettingName, string>>, flaws: FakeIssuer = {}) {
+    const discovery = { device_authorization_endpoint: undefined };
+    const issuer = fakeIssuer({ discovery, claims: { aud: flaws.client?.id ?? 'sigstore' }, ...flaws });
+    const cli = {
+      ...fakeCli({ env: { HOME: folder }, now: NOW, interactive: true, fetch: issuer.login.http.fetch }),
+      say: (text: string) => void issuer.browse(text.split('\n  ')[1] ?? ''),
+    };
+    const all = { ...values, issuer: ISSUER };
+    const get: GitSettings['get'] = (name) => {
+      const value = all[name as keyof typeof all];
+      return value === undefined ? undefined : { value, source: 'here', isUsers: true };
+    };
+    const settings: GitSettings = { get, users: get, all: () => [], ignored: [], git: () => undefined };
+    const stack = openGitStack(cli, settings, 'SIGNED MESSAGE');
+    const token = identityTokenSource(cli, stack.identity, httpOf(cli), () => stack.issuer)();
+    return { token, state: issuer.state };
+  }
+
+  test('connectorID is offered first', async () => {
+    const { token, state } = await signedIn({ connectorID: 'https://github.com/login/oauth' });
+    expect((await token).email).toBe('a@b.example');
+    expect(state.connector).toBe('https://github.com/login/oauth');
+    const without = await signedIn({});
+    await without.token;
+    expect(without.state.connector).toBe('');
+  });
+
+  test('redirectURL is where the browser comes back to', async () => {
+    const probe = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('') });
+    const redirectURL = `http://127.0.0.1:${probe.port}/back`;
+    await probe.stop(true);
+    const { token, state } = await signedIn({ redirectURL });
+    expect((await token).email).toBe('a@b.example');
+    expect(state.redirectUri).toBe(redirectURL);
+  });
+
+  test.each(['http://192.0.2.1:8080/back', 'https://evil.example/back', 'back'])(
+    'redirectURL %s, which is not of this computer, is refused',
+    async (redirectURL) => {
+      const { token, state } = await signedIn({ redirectURL });
+      expect((await rejectionOf(token)).code).toBe('LOGIN_FAILED');
+      expect(state.tokenRequests).toBe(0);
+    },
+  );
+
+  test('clientSecretFile authenticates the client', async () => {
+    const client = { id: 'mine', secret: 'hush' };
+    const { token } = await signedIn({ clientID: 'mine', clientSecretFile: secretFile }, { client });
+    expect((await token).audiences).toEqual(['mine']);
+    const without = await signedIn({ clientID: 'mine' }, { client });
+    expect((await rejectionOf(without.token)).message).toContain('invalid_client');
+    const missing = await signedIn({ clientID: 'mine', clientSecretFile: join(folder, 'none') }, { client });
+    expect((await rejectionOf(missing.token)).code).toBe('INPUT_MISSING');
+  });
+});
 
 describe('browser login', () => {
   test('gives the token of the person', async () => {

@@ -114,6 +114,12 @@ describe('the directory', () => {
     }
   });
 
+  test('a socket of another user is refused', () => {
+    const { path } = start();
+    expect(requireOwnSocket(path, uid)).toBe(true);
+    expect(errorOf(() => requireOwnSocket(path, uid + 1)).code).toBe('AGENT_UNSAFE');
+  });
+
   test('a path that no socket can have is refused', () =>
     expect(clientEnd(join(place(), 'x'.repeat(100)))).resolves.toBe('AGENT_UNSAFE'));
 

@@ -105,7 +105,7 @@ const status = (runtime: string, uid?: number) => run(as(uid, binary, 'agent', '
 
 /** A program that asks for the status with nothing of the client's care, and prints what comes. */
 const ASK = `
-const header = '{"version":1,"type":"status"}';
+const header = '{"version":2,"type":"status"}';
 const request = Buffer.concat([Buffer.from([0, 0, 0, header.length, 0, 0, 0, 0]), Buffer.from(header)]);
 await Bun.connect({ unix: process.argv[2], socket: {
   open: (socket) => void socket.write(request),
@@ -284,6 +284,22 @@ describe('systemd', () => {
     } finally {
       child.kill();
     }
+  });
+
+  test('passes a socket in a folder that is open to others: refused', async () => {
+    const runtime = runtimeOf(0);
+    const directory = join(runtime, 'hallmark');
+    mkdirSync(directory, { mode: 0o755 });
+    const listener = Bun.listen({ unix: join(directory, 'agent.sock'), socket: { data() {} } });
+    const child = Bun.spawn(['sh', '-c', `LISTEN_PID=$$ LISTEN_FDS=1 exec ${binary} agent`], {
+      env: environment(runtime),
+      stdio: ['ignore', 'ignore', 'pipe', (listener as unknown as { fd: number }).fd],
+    });
+    const killing = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    const stderr = await new Response(child.stderr).text();
+    clearTimeout(killing);
+    listener.stop();
+    expect([await child.exited, stderr]).toEqual([6, expect.stringContaining('has mode 0755, not 0700')]);
   });
 
   test('is told by units that systemd accepts', async () => {
