@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { parseEntryBody } from '../core/bundle/entry.ts';
 import { signedEntryTimestampPayload } from '../core/bundle/set.ts';
-import { parseBase64, parseHex, serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
+import { parseBase64, parseHex, parseUtf8, serializeBase64, serializeHex, serializeUtf8 } from '../core/bytes/bytes.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey } from '../core/crypto/private-key.ts';
@@ -538,4 +538,28 @@ describe('the front end', () => {
       code: 'CONFIG_INVALID',
     });
   });
+});
+
+test('no promise is signed for a body that the tree does not hold', async () => {
+  const disk = createMemoryDisk();
+  const log = await openTestLog({ disk });
+  await log.post('/api/v1/log/entries', hashedRekordV1('a', generateKey('p256')));
+  const tree = disk.trees.get('v1');
+  const body = tree?.leaves[1]?.body;
+  if (!tree || !body) throw new Error('no entry');
+  const altered = serializeUtf8(parseUtf8(body).replace('sha256', 'sha512'));
+  disk.trees.set('v1', {
+    ...tree,
+    leaves: tree.leaves.map((leaf, i) => (i === 1 ? { ...leaf, body: altered } : leaf)),
+  });
+  for (const response of [
+    await log.get('/api/v1/log/entries?logIndex=1'),
+    await log.post('/api/v1/log/entries/retrieve', { logIndexes: [1] }),
+  ]) {
+    expect(response.status).toBe(503);
+    expect(await response.text()).not.toContain('signedEntryTimestamp');
+  }
+  disk.trees.set('v1', tree);
+  expect((await log.get('/api/v1/log/entries?logIndex=1')).status).toBe(200);
+  await log.close();
 });

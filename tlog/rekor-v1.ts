@@ -12,11 +12,12 @@ import {
   MAX_LOG_SIZE,
   MAX_LOOKUP_REQUEST_BYTES,
 } from '../core/limits.ts';
-import { leafHash } from '../core/merkle/tree.ts';
+import { leafHash, verifyInclusion } from '../core/merkle/tree.ts';
 import type { BodyReader } from './body-reader.ts';
 import { parseEntryExtra, serializeEntryExtra } from './entry-extra.ts';
 import { parseEntryId, serializeEntryId } from './entry-id.ts';
 import type { EntryRate } from './entry-rate.ts';
+import { corrupt } from './faults.ts';
 import { createDispatcher, jsonInteger, Refusal, type Route, requireBody } from './http.ts';
 import type { Log } from './log.ts';
 import type { InclusionProof } from './log-reader.ts';
@@ -172,7 +173,10 @@ export function createRekorV1({ shards, bodies, entryRate, onFault }: RekorV1Opt
     const leaf = await at?.shard.log.entry(at.index);
     if (!at || !leaf) return undefined;
     const { attestation } = parseEntryExtra(leaf.extra);
-    return logEntry(at.shard, at.index, leaf, await at.shard.log.proveInclusion(at.index), attestation);
+    const proof = await at.shard.log.proveInclusion(at.index);
+    // A promise is signed for what the tree holds, not for what is stored beside it.
+    requireIncluded(at.shard.log.origin, leaf, at.index, proof);
+    return logEntry(at.shard, at.index, leaf, proof, attestation);
   }
 
   /** One LogEntry: an object with the entry's ID as its only member. `index` is the one in its shard. */
@@ -282,6 +286,15 @@ function uncached(route: Route): Route {
 
 /** The reference answers an absent entry without a body. */
 const notFound = (): Response => new Response(null, { status: 404 });
+
+/** DATABASE_CORRUPT if the tree does not hold this body at this index. */
+function requireIncluded(origin: string, { body }: Leaf, index: bigint, proof: InclusionProof): void {
+  try {
+    verifyInclusion({ ...proof, leafHash: leafHash(body), index });
+  } catch (error) {
+    throw corrupt(origin, `entry ${index} is not the one that its tree holds`, error);
+  }
+}
 
 function decimal(url: URL, name: string): bigint | undefined {
   const text = url.searchParams.get(name);

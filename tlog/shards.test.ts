@@ -347,6 +347,46 @@ describe('a rotation that fails', () => {
     }
   }
 
+  for (const [name, at] of [
+    ['v1', ''],
+    ['v2', '/shard/2'],
+  ] as const) {
+    test(`${name}: a shard that was appended to and is not recorded is not passed over`, async () => {
+      const log = await open();
+      await rotate(log, name);
+      expect((await (name === 'v1' ? post1(log, 'a') : post2(log, 'a', at))).status).toBe(201);
+      await log.close();
+      history = NO_HISTORY;
+      await expect(open()).rejects.toMatchObject({
+        code: 'INSTANCE_DAMAGED',
+        message: expect.stringContaining(`does not know shard 2 of the log ${name}`),
+      });
+    });
+  }
+
+  test('a rotation that stopped goes on under its own host, and says so under another one, also after a start', async () => {
+    let log = await open();
+    const failing = {
+      ...steps('v2'),
+      publish: () => {
+        throw new Error('disk full');
+      },
+    };
+    await expect(log.rotate('v2', undefined, failing)).rejects.toThrow('disk full');
+    for (let i = 0; i < 2; i++) {
+      await expect(rotate(log, 'v2', 'http://b.example')).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        hint: expect.stringContaining('go on with it under the same host: hallmark log rotate --v2 --url https://'),
+      });
+      if (i > 0) break;
+      await log.close();
+      log = await open();
+    }
+    await rotate(log, 'v2');
+    expect((await post2(log, 'a', '/shard/2')).status).toBe(201);
+    await log.close();
+  });
+
   test('a frozen shard that has another size than it was frozen with is not opened', async () => {
     const log = await open();
     await post1(log, 'a');

@@ -19,6 +19,7 @@
 import { InputError, StorageError } from '../core/errors.ts';
 import type { ShardRecord } from '../core/instance/shard-history.ts';
 import { MAX_LOG_SHARDS } from '../core/limits.ts';
+import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { forked } from './faults.ts';
 import { Refusal } from './http.ts';
 import type { Appended, Log, Submission } from './log.ts';
@@ -77,7 +78,10 @@ const frozen = (): Refusal =>
 /** Name of a shard's tree in the store: v1, v1s2, v1s3 ... */
 export const treeName = (log: string, number: number): string => (number === 1 ? log : `${log}s${number}`);
 
-/** Opens the shards of `records` and the one before them. LOG_FORKED if one has another size than it was frozen with. */
+/**
+ * Opens the shards of `records` and the one before them. LOG_FORKED if one has another size than it was frozen with,
+ * INSTANCE_DAMAGED if one that is not among them was appended to: then the records are older than the store.
+ */
 export async function openShards<P extends Parts>(options: {
   name: string;
   store: Pick<Store, 'head'>;
@@ -88,8 +92,12 @@ export async function openShards<P extends Parts>(options: {
   open: (number: number, url: string, established: boolean) => Promise<P>;
   /** Where the first shard is. */
   url: string;
+  /** Entries that a shard begins with when it is made. */
+  firstEntries?: bigint;
+  /** The origin of a shard at a URL, where it depends on that alone. */
+  originOf?: (url: string) => string;
 }): Promise<Shards<P>> {
-  const { name, store, records, clock, open, url: firstUrl } = options;
+  const { name, store, records, clock, open, url: firstUrl, firstEntries = 0n, originOf } = options;
   // The writing half of each shard stays in here.
   const writers = new Map<number, Log>();
   let list: readonly Shard<P>[] = [];
@@ -100,6 +108,16 @@ export async function openShards<P extends Parts>(options: {
   let broken: unknown;
   const underWay = new Set<Promise<unknown>>();
 
+  for (let number = records.length + 2; number <= MAX_LOG_SHARDS; number++) {
+    const { treeSize } = (await store.head(treeName(name, number))) ?? {};
+    if (treeSize === undefined) break;
+    if (treeSize <= firstEntries) continue;
+    throw new StorageError(
+      'INSTANCE_DAMAGED',
+      `instance.json does not know shard ${number} of the log ${name}, which holds ${treeSize} entries`,
+      { hint: 'put back the instance.json of the last start: it is older than log.db' },
+    );
+  }
   list = [shardOf(1, await open(1, firstUrl, records.length > 0), { since: undefined, first: 0n, url: firstUrl })];
   for (const [i, record] of records.entries()) {
     const before = active();
@@ -176,6 +194,9 @@ export async function openShards<P extends Parts>(options: {
     if (number > MAX_LOG_SHARDS) throw new InputError('CONFIG_INVALID', `a log has at most ${MAX_LOG_SHARDS} shards`);
     if (prepared?.number !== number || prepared.url !== url) {
       await prepared?.parts.log.close();
+      // Opened again whatever becomes of this: the log in it is closed.
+      prepared = undefined;
+      await requireName(number, url);
       prepared = { number, url, parts: await open(number, url, false) };
     }
     const { parts } = prepared;
@@ -191,6 +212,21 @@ export async function openShards<P extends Parts>(options: {
       isEnded = false;
       return next;
     });
+  }
+
+  // Its head is signed under the host of that URL, and who publishes may have shown it although it failed.
+  async function requireName(number: number, url: string): Promise<void> {
+    const head = await store.head(treeName(name, number));
+    if (head === undefined || originOf === undefined) return;
+    const { origin } = parseCheckpoint(head.checkpoint);
+    if (origin === originOf(url)) return;
+    throw new InputError(
+      'CONFIG_INVALID',
+      `shard ${number} of the log ${name} was begun as ${origin} by a rotation that stopped`,
+      {
+        hint: `go on with it under the same host: hallmark log rotate --${name} --url https://${origin}`,
+      },
+    );
   }
 
   const locate: Shards<P>['locate'] = (index) => {

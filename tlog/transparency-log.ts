@@ -36,7 +36,7 @@ import { createSearchApi } from './search/search-api.ts';
 import { openShards, type Shard, type Shards, treeName } from './shards.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import type { Store } from './store.ts';
-import type { WitnessedLog } from './witnessed-log.ts';
+import { forgetPublished, type WitnessedLog } from './witnessed-log.ts';
 import { openPublishing, type Witnessing } from './witnessing.ts';
 
 /** Folder of the index files in the data directory. They are caches: what is missing is made again from the log. */
@@ -159,11 +159,20 @@ export async function openTransparencyLog(
     searchable.push(made);
     return made;
   };
-  const witnessMetrics = options.witnessing && createWitnessMetrics(options.metrics);
+  const witnessMetrics = options.witnessing?.policy && createWitnessMetrics(options.metrics);
   /** The same log, publishing what witnesses cosigned; undefined where there are none. */
-  const publishedBy = async (tree: string, durable: Log): Promise<WitnessedLog | undefined> => {
-    if (!options.witnessing || !witnessMetrics) return undefined;
-    const published = await openPublishing(tree, durable, options.witnessing, witnessMetrics);
+  const publishedBy = async (
+    tree: string,
+    durable: Log,
+    signer: LogOptions['signer'],
+  ): Promise<WitnessedLog | undefined> => {
+    if (!options.witnessing) return undefined;
+    if (!options.witnessing.policy || !witnessMetrics) {
+      await forgetPublished(durable, signer, options.witnessing.head(tree));
+      return undefined;
+    }
+    const { policy, ...rest } = options.witnessing;
+    const published = await openPublishing(tree, durable, signer, { ...rest, policy }, witnessMetrics);
     publishing.push(published);
     return published;
   };
@@ -183,6 +192,7 @@ export async function openTransparencyLog(
         clock,
         ...options.history.v1,
         url: publicUrl,
+        firstEntries: 1n,
         open: async (number, _url, established) => {
           const key = keyOf('v1', number, established);
           const tree = treeName('v1', number);
@@ -202,12 +212,14 @@ export async function openTransparencyLog(
         clock,
         ...options.history.v2,
         url: publicUrl,
+        originOf: hostOf,
         open: async (number, url, established) => {
           const key = keyOf('v2', number, established);
           const name = hostOf(url);
           const tree = treeName('v2', number);
-          const durable = await open(tree, createNoteSigner(name, name, key));
-          const witnessed = await publishedBy(tree, durable);
+          const signer = createNoteSigner(name, name, key);
+          const durable = await open(tree, signer);
+          const witnessed = await publishedBy(tree, durable, signer);
           const search = makeSearchable(tree, witnessed?.entriesAlone ?? durable);
           return { log: witnessed ?? durable, key, logId: logKeyHash(name, key.publicKey), search };
         },

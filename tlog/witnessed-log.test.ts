@@ -6,7 +6,7 @@ import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { cosign, verifyCosignatures } from '../core/merkle/cosignature.ts';
 import { isNoteSignedBy, serializeSignatureLines } from '../core/merkle/note.ts';
 import { TILE_WIDTH } from '../core/merkle/tile.ts';
-import { verifyInclusion } from '../core/merkle/tree.ts';
+import { EMPTY_ROOT, verifyInclusion } from '../core/merkle/tree.ts';
 import { vkeyOf } from '../core/merkle/vkey.ts';
 import { rejectionOf } from '../core/testing.ts';
 import { createNoteSigner } from './checkpoint-signer.ts';
@@ -14,7 +14,7 @@ import { type Log, openLog } from './log.ts';
 import { createMemoryDisk, createMemoryStore, type MemoryDisk } from './testing-store.ts';
 import { createTestWitnesses } from './testing-witness.ts';
 import { createWitnessClient } from './witness-client.ts';
-import { openWitnessedLog, type PublishingEvent, type WitnessPolicy } from './witnessed-log.ts';
+import { forgetPublished, openWitnessedLog, type PublishingEvent, type WitnessPolicy } from './witnessed-log.ts';
 
 const NAMES = ['w1.example', 'w2.example', 'w3.example'];
 const key = generateKey('ed25519');
@@ -32,10 +32,11 @@ interface Setup {
 async function open(setup: Setup = {}) {
   const disk = setup.disk ?? createMemoryDisk();
   const store = createMemoryStore(disk);
+  const signer = createNoteSigner('log.example', 'log.example', key);
   const log: Log = await openLog({
     store,
     tree: 'v2',
-    signer: createNoteSigner('log.example', 'log.example', key),
+    signer,
     clock,
     identity: 'leaf-hash',
   });
@@ -63,10 +64,14 @@ async function open(setup: Setup = {}) {
   );
   const witnessed = await openWitnessedLog({
     log,
+    signer,
     policy,
     clients,
     head: {
       load: async () => file.note,
+      forget: async () => {
+        file.note = undefined;
+      },
       save: async (note) => {
         const how = failSave;
         failSave = undefined;
@@ -407,4 +412,44 @@ test('close ends what waits, also while a witness is silent', async () => {
   await close();
   expect((await waiting).message).toBe('the log is shutting down');
   expect((await rejectionOf(witnessed.append({ body: body(2) }))).code).toBe('OVERLOADED');
+});
+
+describe('what was published is taken up', () => {
+  const signer = createNoteSigner('log.example', 'log.example', key);
+  const memory = (note: string | undefined) => {
+    const file = { note };
+    const head = {
+      load: async () => file.note,
+      save: async () => {},
+      forget: async () => {
+        file.note = undefined;
+      },
+    };
+    return { file, head };
+  };
+  const withEntries = async (count: number): Promise<Log> => {
+    const store = createMemoryStore(createMemoryDisk());
+    const log = await openLog({ store, tree: 'v2', signer, clock, identity: 'leaf-hash' });
+    for (let i = 0; i < count; i++) await log.append({ body: body(i) });
+    return log;
+  };
+
+  test('only with the signature of the log', async () => {
+    const log = await withEntries(2);
+    const { rootHash } = log.head();
+    const stranger = createNoteSigner('log.example', 'log.example', generateKey('ed25519'));
+    await expect(open({ file: { note: stranger.sign(0n, EMPTY_ROOT) } })).rejects.toMatchObject({ code: 'LOG_FORKED' });
+    const { file, head } = memory(stranger.sign(2n, rootHash));
+    await expect(forgetPublished(log, signer, head)).rejects.toMatchObject({ code: 'LOG_FORKED' });
+    expect(file.note).toBeDefined();
+  });
+
+  test('and forgotten without witnesses only by a log that holds it', async () => {
+    const newer = await withEntries(3);
+    const { file, head } = memory(newer.head().checkpoint);
+    await expect(forgetPublished(await withEntries(2), signer, head)).rejects.toMatchObject({ code: 'LOG_FORKED' });
+    expect(file.note).toBe(newer.head().checkpoint);
+    await forgetPublished(newer, signer, head);
+    expect(file.note).toBeUndefined();
+  });
 });

@@ -26,6 +26,7 @@ import { parseCheckpoint } from '../core/merkle/checkpoint.ts';
 import { verifyCosignatures } from '../core/merkle/cosignature.ts';
 import { type NoteSignature, serializeSignatureLines } from '../core/merkle/note.ts';
 import { EMPTY_ROOT, verifyInclusion } from '../core/merkle/tree.ts';
+import type { CheckpointSigner } from './checkpoint-signer.ts';
 import { forked } from './faults.ts';
 import type { Appended, Log } from './log.ts';
 import type { LogReader } from './log-reader.ts';
@@ -51,6 +52,7 @@ export interface WitnessPolicy {
 export interface PublishedHead {
   load(): Promise<string | undefined>;
   save(checkpoint: string): Promise<void>;
+  forget(): Promise<void>;
 }
 
 /** What the operator is to know. `missing`: for each witness that did not cosign, why. */
@@ -66,6 +68,8 @@ export type PublishingEvent =
 
 export interface WitnessedLogOptions {
   readonly log: Log;
+  /** The one that signs its heads. */
+  readonly signer: CheckpointSigner;
   readonly policy: Pick<WitnessPolicy, 'threshold' | 'fail' | 'intervalMs' | 'timeoutMs' | 'answerMs'>;
   readonly clients: readonly WitnessClient[];
   readonly head: PublishedHead;
@@ -89,9 +93,29 @@ const GRACE = 0.1;
 /** Longest pause between rounds that fail, ms. */
 const MAX_PAUSE_MS = 5_000;
 
-/** Opens the published side of a log. `close` ends it and not the log. LOG_FORKED if the log lacks what was published. */
+/** The stored head. LOG_FORKED if the log lacks its tree, or did not sign it. */
+async function loadPublished(log: Log, signer: CheckpointSigner, stored: PublishedHead) {
+  const checkpoint = await stored.load();
+  if (checkpoint === undefined) return undefined;
+  const { treeSize, note } = parseCheckpoint(checkpoint);
+  const rootHash = signer.open({ treeSize, checkpoint });
+  if (treeSize > log.head().treeSize || !equal(await log.rootAt(treeSize), rootHash)) {
+    throw forked(log.origin, `it lacks the tree of ${treeSize} entries that was published`);
+  }
+  return { treeSize, rootHash, note, checkpoint };
+}
+
+/**
+ * Of a log that nobody witnesses any more: what it publishes goes beyond the stored head, which must not come back with
+ * witnesses. LOG_FORKED as when it is opened with them, and then the head stays.
+ */
+export async function forgetPublished(log: Log, signer: CheckpointSigner, stored: PublishedHead): Promise<void> {
+  if (await loadPublished(log, signer, stored)) await stored.forget();
+}
+
+/** Opens the published side of a log. `close` ends it and not the log. LOG_FORKED if the log lacks what was published or did not sign it. */
 export async function openWitnessedLog(options: WitnessedLogOptions): Promise<WitnessedLog> {
-  const { log, policy, clients, head: stored, onEvent } = options;
+  const { log, signer, policy, clients, head: stored, onEvent } = options;
   const vkeys = clients.map(({ vkey }) => vkey);
   if (new Set(vkeys.map(({ publicKey }) => serializeHex(publicKey.spki))).size < vkeys.length) {
     throw new Error('internal: two witnesses with one key would count as two');
@@ -108,12 +132,9 @@ export async function openWitnessedLog(options: WitnessedLogOptions): Promise<Wi
 
   // A head that a stricter policy would not have published is not taken up: the next one will be larger.
   async function restore(): Promise<Published | undefined> {
-    const checkpoint = await stored.load();
-    if (checkpoint === undefined) return undefined;
-    const { origin, treeSize, rootHash, note } = parseCheckpoint(checkpoint);
-    const isOurs =
-      origin === log.origin && treeSize <= log.head().treeSize && equal(await log.rootAt(treeSize), rootHash);
-    if (!isOurs) throw forked(log.origin, `it lacks the tree of ${treeSize} entries that was published`);
+    const loaded = await loadPublished(log, signer, stored);
+    if (loaded === undefined) return undefined;
+    const { treeSize, rootHash, note, checkpoint } = loaded;
     const cosignatures = verifyCosignatures(note, vkeys).length;
     if (policy.fail === 'closed' && cosignatures < policy.threshold) return undefined;
     return { treeSize, rootHash, checkpoint, cosignatures };

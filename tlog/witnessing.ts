@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
 import { causes, InputError } from '../core/errors.ts';
 import { readFileBounded, writeFileAtomic } from '../core/files.ts';
 import type { FetchLike } from '../core/http/client.ts';
 import { MAX_NOTE_BYTES } from '../core/limits.ts';
+import type { CheckpointSigner } from './checkpoint-signer.ts';
 import type { Log } from './log.ts';
 import type { WitnessMetrics } from './observe.ts';
 import { createWitnessClient } from './witness-client.ts';
@@ -18,20 +19,19 @@ import {
 
 /** How a log is witnessed: by whom, and where it keeps what they made of it. */
 export interface Witnessing {
-  readonly policy: WitnessPolicy;
+  /** Undefined: by nobody any more. */
+  readonly policy: WitnessPolicy | undefined;
   readonly fetch: FetchLike;
   /** Where the published head of a tree is kept. */
   readonly head: (tree: string) => PublishedHead;
   readonly onEvent: (event: PublishingEvent) => void;
 }
 
-/** What a shard of the log published last of what its witnesses cosigned. */
-const PUBLISHED_FILE = /^published-v2(?:s[0-9]+)?\.note$/;
 /** How often the same trouble with witnesses is told. */
 const REPEAT_MS = 60_000;
 
 /**
- * Witnessing by a policy, undefined without one; published heads are files in the folder `data`. `tell` gets what an operator
+ * Witnessing by a policy, or the end of it without one; published heads are files in the folder `data`. `tell` gets what an operator
  * has to know, the same trouble once in a while.
  */
 export function openWitnessing(
@@ -39,12 +39,7 @@ export function openWitnessing(
   policy: WitnessPolicy | undefined,
   fetch: FetchLike,
   tell: (what: string, fields: Record<string, unknown>) => void,
-): Witnessing | undefined {
-  if (policy === undefined) {
-    // What is published without witnesses goes beyond it: it must not come back with them.
-    for (const name of readdirSync(data)) if (PUBLISHED_FILE.test(name)) rmSync(join(data, name));
-    return undefined;
-  }
+): Witnessing {
   let told = { what: '', at: 0 };
   const onEvent = (event: PublishingEvent): void => {
     if (event.kind === 'published') return;
@@ -55,7 +50,7 @@ export function openWitnessing(
             event.published
               ? 'a checkpoint was published without enough witnesses'
               : 'no checkpoint is published: too few witnesses',
-            { have: event.have, want: policy.threshold, missing: event.missing.map(causes) },
+            { have: event.have, want: policy?.threshold, missing: event.missing.map(causes) },
           ];
     if (told.what === what && performance.now() - told.at < REPEAT_MS) return;
     told = { what, at: performance.now() };
@@ -70,6 +65,7 @@ export function openWitnessing(
         load: async () =>
           existsSync(path) ? parseUtf8(readFileBounded(path, MAX_NOTE_BYTES, 'published checkpoint')) : undefined,
         save: async (checkpoint) => writeFileAtomic(path, checkpoint, 0o600),
+        forget: async () => rmSync(path, { force: true }),
       };
     },
     onEvent,
@@ -89,7 +85,8 @@ export function requireOwnHost(url: string | undefined, taken: readonly string[]
 export async function openPublishing(
   tree: string,
   log: Log,
-  { policy, fetch, head, onEvent }: Witnessing,
+  signer: CheckpointSigner,
+  { policy, fetch, head, onEvent }: Witnessing & { readonly policy: WitnessPolicy },
   metrics: WitnessMetrics,
 ): Promise<WitnessedLog> {
   const { timeoutMs } = policy;
@@ -98,7 +95,7 @@ export async function openPublishing(
   );
   let lag = (): bigint => 0n;
   const observed = metrics.observe(tree, clients, () => lag());
-  const published = await openWitnessedLog({ log, policy, clients: observed, head: head(tree), onEvent });
+  const published = await openWitnessedLog({ log, signer, policy, clients: observed, head: head(tree), onEvent });
   lag = published.lag;
   return published;
 }
