@@ -33,6 +33,7 @@ export function readBundleOf(artifact: string, named: string | undefined): { bun
   const beside = statOf(path);
   if (beside === undefined) {
     throw new VerificationError('NO_SIGNATURE', 'parse', `${artifact} has no signature beside it (${path})`, {
+      evidence: 'bundle',
       hint: `get ${path} from where the file came from, name it with --bundle, or sign: hallmark sign ${shellWord(artifact)}`,
     });
   }
@@ -50,6 +51,8 @@ export function readBundle(path: string): Bundle {
   const found = path === '-' ? undefined : statOf(path);
   if (typeof found === 'object' && found.size > MAX_BUNDLE_BYTES) {
     throw new InputError('INPUT_TOO_LARGE', `bundle ${path} is larger than ${MAX_BUNDLE_BYTES} bytes`, {
+      step: 'parse',
+      evidence: 'bundle',
       hint: 'is it the right file? Bundles are a few kilobytes',
     });
   }

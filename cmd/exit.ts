@@ -1,5 +1,5 @@
 import type { Json } from '../core/bytes/json.ts';
-import { type ErrorCode, type ErrorKind, HallmarkError, VerificationError } from '../core/errors.ts';
+import { type ErrorCode, type ErrorKind, HallmarkError, InputError, VerificationError } from '../core/errors.ts';
 
 /** Exit code for a verification that failed. */
 export const EXIT_REJECTED = 12;
@@ -45,7 +45,8 @@ export class PartialFailure extends HallmarkError {
 /** An error for machines: the member `error` of a result with `ok: false`. What is not known is left out. */
 export function errorJson(error: HallmarkError): Record<string, Json> {
   const { code, message, hint } = error;
-  const { step, evidence } = error instanceof VerificationError ? error : {};
+  const isRejection = error instanceof VerificationError || (error instanceof InputError && error.step !== undefined);
+  const { step, evidence } = isRejection ? error : {};
   return {
     code,
     message,

@@ -179,6 +179,7 @@ const withoutArtifact = (bundle: string): InputError =>
 
 function nothingSigned(folder: string): VerificationError {
   return new VerificationError('NO_SIGNATURE', 'parse', `no file in ${folder} has a signature beside it`, {
+    evidence: 'bundle',
     hint: `a signature is called FILE${BUNDLE_SUFFIX}; get them from where the files came from`,
   });
 }

@@ -158,10 +158,21 @@ export abstract class HallmarkError extends Error {
 export type InputErrorCode = CodeOf<'input'>;
 export type VerificationErrorCode = CodeOf<'verification'>;
 
-/** What was given cannot be used. */
+/** Where a rejection comes from: the step that rejected, and a path into the bundle (`tlogEntries[0].inclusionProof`). */
+interface Finding {
+  step?: VerificationStep;
+  evidence?: string;
+}
+
+/** What was given cannot be used. `step` only if it is part of what was verified. */
 export class InputError extends HallmarkError {
-  constructor(code: InputErrorCode, message: string, details?: ErrorDetails) {
+  readonly step: VerificationStep | undefined;
+  /** Without a step it is the path within what was parsed. */
+  readonly evidence: string | undefined;
+  constructor(code: InputErrorCode, message: string, details: ErrorDetails & Finding = {}) {
     super(code, message, details);
+    this.step = details.step;
+    this.evidence = details.evidence;
   }
 }
 
@@ -177,6 +188,32 @@ export function parseNamed<T>(name: string, hint: string, parse: () => T): T {
     throw new InputError(cause.code as InputErrorCode, `${name}: ${cause.message}`, {
       hint: cause.hint ?? hint,
       cause,
+      ...findingOf(cause),
+    });
+  }
+}
+
+const findingOf = ({ step, evidence }: Finding | InputError): Finding => ({
+  ...(step !== undefined && { step }),
+  ...(evidence !== undefined && { evidence }),
+});
+
+/**
+ * Runs a step of verification, or a part of one, on what lies at `evidence` in the bundle: its errors say so, unless they know
+ * better. What is malformed is rejected by the step that had to read it.
+ */
+export function withEvidence<T>(evidence: string, step: VerificationStep, verify: () => T): T {
+  try {
+    return verify();
+  } catch (cause) {
+    const hint = cause instanceof HallmarkError && cause.hint !== undefined ? { hint: cause.hint } : {};
+    if (cause instanceof InputError && cause.step === undefined)
+      throw new InputError(cause.code as InputErrorCode, cause.message, { cause, ...hint, step, evidence });
+    if (!(cause instanceof VerificationError) || cause.evidence !== undefined) throw cause;
+    throw new VerificationError(cause.code as VerificationErrorCode, cause.step, cause.message, {
+      cause,
+      ...hint,
+      evidence,
     });
   }
 }
@@ -199,7 +236,7 @@ export class VerificationError extends HallmarkError {
     code: VerificationErrorCode,
     step: VerificationStep,
     message: string,
-    details: ErrorDetails & { evidence?: string } = {},
+    details: ErrorDetails & Pick<Finding, 'evidence'> = {},
   ) {
     super(code, message, details);
     this.step = step;

@@ -5,11 +5,10 @@ import { verifySignerInfo } from '../core/cms/verify.ts';
 import { keyDetailsFor } from '../core/crypto/algorithms.ts';
 import { digest, sha256 } from '../core/crypto/hash.ts';
 import { defaultHash } from '../core/crypto/public-key.ts';
-import { VerificationError } from '../core/errors.ts';
+import { VerificationError, withEvidence } from '../core/errors.ts';
 import { verifyTimestamp } from '../core/timestamp/verify.ts';
 import type { TrustedRoot } from '../core/trust/trusted-root.ts';
 import { verifyCertificate } from '../core/verify/certificate.ts';
-import { withEvidence } from '../core/verify/evidence.ts';
 import { type Identity, namedIdentities } from '../core/verify/identity.ts';
 import type { VerifiedLogEntry } from '../core/verify/log-entry.ts';
 import { requiredThresholds } from '../core/verify/thresholds.ts';
@@ -177,7 +176,7 @@ function notLogged(signature: CmsSignature, root: TrustedRoot): never {
   const { certificate } = signature;
   const required = requiredThresholds(root, 'certificate');
   const times = verifyToken(signature, root).map(({ time }) => time);
-  withEvidence('certificate', () =>
+  withEvidence('certificate', 'certificate', () =>
     verifyCertificate(certificate, times.length > 0 ? times : [certificate.notBefore], root, required),
   );
   throw new VerificationError(

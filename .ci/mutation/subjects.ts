@@ -3,7 +3,7 @@
 import { type Bundle, parseBundle, serializeBundle } from '../../core/bundle/bundle.ts';
 import { serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { type Json, parseJson } from '../../core/bytes/json.ts';
-import { HallmarkError } from '../../core/errors.ts';
+import { InputError, VerificationError } from '../../core/errors.ts';
 import { SAMPLES } from '../../core/verify/testing-cases.ts';
 import { digestOnly, NOW, publicSamples, sampleNamed } from '../../core/verify/testing-corpus.ts';
 import { type VerifyOptions, verifyBundle } from '../../core/verify/verify.ts';
@@ -94,12 +94,13 @@ function subject(name: string, json: JsonObject, options: VerifyOptions): Subjec
 // Version 0.0.2 of intoto is Rekor v1's.
 const isIntoto = (bundle: Bundle): boolean => bundle.tlogEntries[0]?.kindVersion.kind === 'intoto';
 
-/** 'rejected' if a bundle ends in an error of ours, 'accepted', or what else was thrown. */
+/** 'rejected' if a bundle ends in an error of ours that says in which step and where, 'accepted', or what else was thrown. */
 export function outcomeOf(text: string, options: VerifyOptions): string {
   try {
     verifyBundle(parseBundle(serializeUtf8(text)), options);
     return 'accepted';
   } catch (error) {
-    return error instanceof HallmarkError ? 'rejected' : `not typed: ${error}`;
+    if (!(error instanceof VerificationError || error instanceof InputError)) return `not typed: ${error}`;
+    return error.step === undefined || error.evidence === undefined ? `does not say where: ${error.code}` : 'rejected';
   }
 }

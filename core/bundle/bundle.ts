@@ -3,7 +3,7 @@ import { Fields } from '../bytes/fields.ts';
 import { type Json, parseJson } from '../bytes/json.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { type Envelope, envelopeJson, parseEnvelope } from '../dsse/envelope.ts';
-import { InputError } from '../errors.ts';
+import { InputError, withEvidence } from '../errors.ts';
 import {
   MAX_BUNDLE_BYTES,
   MAX_BUNDLE_MEMBERS,
@@ -76,9 +76,21 @@ const HASH_BYTES = 32;
 
 /**
  * Parses a bundle of version 0.1 to 0.3 in JSON (protojson). Unknown fields are refused. What a version demands of its log
- * entries is left to verification, which names it. BUNDLE_INVALID, BUNDLE_VERSION_UNSUPPORTED, INPUT_TOO_LARGE, JSON_*
+ * entries is left to verification, which names it. Errors are of step `parse`. BUNDLE_INVALID, BUNDLE_VERSION_UNSUPPORTED,
+ * INPUT_TOO_LARGE, JSON_*
  */
 export function parseBundle(input: Uint8Array): Bundle {
+  try {
+    return parse(input);
+  } catch (cause) {
+    const evidence = cause instanceof InputError ? cause.evidence : undefined;
+    return withEvidence(evidence ?? 'bundle', 'parse', () => {
+      throw cause;
+    });
+  }
+}
+
+function parse(input: Uint8Array): Bundle {
   if (input.length > MAX_BUNDLE_BYTES) {
     throw new InputError('INPUT_TOO_LARGE', `the bundle is larger than ${MAX_BUNDLE_BYTES} bytes`);
   }
@@ -89,7 +101,7 @@ export function parseBundle(input: Uint8Array): Bundle {
     throw new InputError(
       'BUNDLE_VERSION_UNSUPPORTED',
       `the media type ${JSON.stringify(mediaType.slice(0, 100))} is not one of a bundle that is supported`,
-      { hint: 'supported are Sigstore bundles of version 0.1, 0.2 and 0.3' },
+      { evidence: 'mediaType', hint: 'supported are Sigstore bundles of version 0.1, 0.2 and 0.3' },
     );
   }
   const verification = fields.object('verificationMaterial');

@@ -17,14 +17,15 @@ export class Fields {
     this.path = path;
     this.#code = code;
     if (value === null || value === undefined || typeof value !== 'object' || Array.isArray(value)) {
-      throw new InputError(code, `${path || 'document'}: expected an object`);
+      throw new InputError(code, `${path || 'document'}: expected an object`, path === '' ? {} : { evidence: path });
     }
     this.#object = value;
   }
 
   /** An InputError about member `key`. */
   fail(key: string, problem: string, cause?: unknown): InputError {
-    return new InputError(this.#code, `${this.#at(key)}: ${problem}`, cause === undefined ? {} : { cause });
+    const evidence = this.#at(key);
+    return new InputError(this.#code, `${evidence}: ${problem}`, { evidence, ...(cause !== undefined && { cause }) });
   }
 
   #at(key: string): string {

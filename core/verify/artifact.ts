@@ -2,6 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { DIGEST_BYTES, type HashName } from '../crypto/hash.ts';
 import type { PublicKey } from '../crypto/public-key.ts';
 import { parseStatement } from '../dsse/statement.ts';
+import { withEvidence } from '../errors.ts';
 import { leafCertificate } from './leaf.ts';
 import { signatureHashes } from './signature-hash.ts';
 
@@ -21,7 +22,8 @@ export interface Artifact {
 export function requiredHashes(bundle: Bundle, key?: PublicKey): HashName[] {
   const { content } = bundle;
   if (content.kind === 'dsse') {
-    const { subjects } = parseStatement(content.envelope.payload);
+    const { payload } = content.envelope;
+    const { subjects } = withEvidence('dsseEnvelope.payload', 'signature', () => parseStatement(payload));
     const named = (Object.keys(DIGEST_BYTES) as HashName[]).filter((hash) =>
       subjects.some(({ digest }) => Object.hasOwn(digest, hash)),
     );

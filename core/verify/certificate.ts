@@ -1,11 +1,10 @@
 import { equal } from '../bytes/bytes.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import type { CertificateAuthority, TrustedRoot } from '../trust/trusted-root.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { verifyChain } from '../x509/chain.ts';
 import { verifyEmbeddedScts } from '../x509/sct.ts';
 import { isValidAt } from '../x509/validity.ts';
-import { withEvidence } from './evidence.ts';
 
 const EVIDENCE = 'verificationMaterial.certificate';
 
@@ -34,7 +33,7 @@ export function verifyCertificate(
   if (issuer === undefined) throw new Error('internal: a certificate without a verified time');
   if (required.ctLogs === 0) return;
   const issuedBy = issuer;
-  withEvidence(EVIDENCE, () => verifyEmbeddedScts(leaf, issuedBy, root.ctlogs, required.ctLogs));
+  withEvidence(EVIDENCE, 'certificate', () => verifyEmbeddedScts(leaf, issuedBy, root.ctlogs, required.ctLogs));
 }
 
 /** The certificate that issued `leaf`, under the first authority that a chain leads to at this time. */
@@ -51,7 +50,7 @@ function verifyChainToAnyAuthority(
     if (anchor === undefined) continue;
     try {
       // Only the trusted root's own intermediates: one that was withdrawn from it must not come back inside a bundle.
-      const [, issuer] = withEvidence(EVIDENCE, () =>
+      const [, issuer] = withEvidence(EVIDENCE, 'certificate', () =>
         verifyChain(leaf, chain.slice(0, -1), [anchor], at, 'codeSigning'),
       );
       if (issuer !== undefined) return issuer;

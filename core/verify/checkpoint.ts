@@ -1,6 +1,6 @@
 import type { InclusionProof } from '../bundle/bundle.ts';
 import { equal } from '../bytes/bytes.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import { type Checkpoint, isV1Style, parseCheckpoint } from '../merkle/checkpoint.ts';
 import { isNoteSignedBy } from '../merkle/note.ts';
 import type { LogInstance } from '../trust/trusted-root.ts';
@@ -18,7 +18,7 @@ export function verifyCheckpoint(
   log: LogInstance,
   evidence: string,
 ): void {
-  const checkpoint = parseCheckpoint(envelope);
+  const checkpoint = withEvidence(evidence, 'log', () => parseCheckpoint(envelope));
   if (checkpoint.treeSize !== proof.treeSize || !equal(checkpoint.rootHash, proof.rootHash)) {
     throw new VerificationError('INCLUSION_PROOF_WRONG', 'log', 'the checkpoint is about another tree than the proof', {
       evidence,

@@ -1,4 +1,5 @@
 import type { Bundle } from '../bundle/bundle.ts';
+import { withEvidence } from '../errors.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 
 // Asked for by who chooses the trusted root, by who reads the artifact, and by the verifier.
@@ -10,7 +11,7 @@ export function leafCertificate(bundle: Bundle): Certificate | undefined {
   if (der === undefined) return undefined;
   const known = parsed.get(bundle);
   if (known !== undefined) return known;
-  const certificate = parseCertificate(der);
+  const certificate = withEvidence('verificationMaterial.certificate', 'certificate', () => parseCertificate(der));
   parsed.set(bundle, certificate);
   return certificate;
 }

@@ -1,12 +1,11 @@
 import type { Bundle, TransparencyLogEntry } from '../bundle/bundle.ts';
 import { dialectOf, parseEntryBody } from '../bundle/entry.ts';
 import { serializeHex } from '../bytes/bytes.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import { leafHash, verifyInclusion } from '../merkle/tree.ts';
 import type { LogInstance } from '../trust/trusted-root.ts';
 import { verifyCheckpoint } from './checkpoint.ts';
 import { requireMatchingBody, type SignedThing } from './entry-body.ts';
-import { withEvidence } from './evidence.ts';
 import { requireKnownLog } from './known-log.ts';
 
 /** An entry that its log vouches for and that is about this very signature. */
@@ -69,7 +68,7 @@ function verifyLogEntry(
   evidence: string,
 ): VerifiedLogEntry {
   const log = requireKnownLog(entry, logs, instants, evidence);
-  const body = parseEntryBody(entry.canonicalizedBody);
+  const body = withEvidence(`${evidence}.canonicalizedBody`, 'log', () => parseEntryBody(entry.canonicalizedBody));
   const dialect = dialectOf(body);
   const { kind, version } = entry.kindVersion;
   if (kind !== body.kind || version !== body.version) {
@@ -93,7 +92,9 @@ function verifyLogEntry(
     });
   }
   verifyInclusionInLog(bundle, entry, dialect, log, evidence);
-  requireMatchingBody(body, signed, `${evidence}.canonicalizedBody`);
+  withEvidence(`${evidence}.canonicalizedBody`, 'log', () =>
+    requireMatchingBody(body, signed, `${evidence}.canonicalizedBody`),
+  );
   return {
     log,
     logIndex: promised ? entry.logIndex : (entry.inclusionProof?.logIndex ?? entry.logIndex),
@@ -127,7 +128,7 @@ function verifyInclusionInLog(
       evidence: `${evidence}.inclusionProof.logIndex`,
     });
   }
-  withEvidence(`${evidence}.inclusionProof`, () =>
+  withEvidence(`${evidence}.inclusionProof`, 'log', () =>
     verifyInclusion({
       leafHash: entry.leafHash,
       index: proof.logIndex,

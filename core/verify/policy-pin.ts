@@ -148,13 +148,15 @@ function requirePin({ pins, name: given }: PinPolicy, artifact: Artifact): { nam
   const name = given ?? artifact.name;
   if (name === undefined) {
     throw new VerificationError('PIN_MISSING', 'policy', 'the artifact has no name to find it by in signers.lock', {
+      evidence: 'verificationMaterial',
       hint: 'say it with --lock-name NAME',
     });
   }
   const pin = pins.get(name);
   if (pin !== undefined) return { name, pin };
   throw new VerificationError('PIN_MISSING', 'policy', `signers.lock does not say who signs ${name}`, {
-    hint: `once you know that it is right, hallmark pin ${name}; or give its name there with --lock-name`,
+    evidence: 'verificationMaterial',
+    hint: 'once you know that it is right, hallmark pin FILE; or give its name there with --lock-name',
   });
 }
 

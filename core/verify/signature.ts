@@ -3,7 +3,7 @@ import { type HashName, digest as hashOf } from '../crypto/hash.ts';
 import type { PublicKey } from '../crypto/public-key.ts';
 import { isValidDigestSignature, isValidSignature } from '../crypto/verify.ts';
 import { parseStatement, type Statement } from '../dsse/statement.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import type { Artifact } from './artifact.ts';
 import type { SignedContent } from './content.ts';
 import { signatureHashes } from './signature-hash.ts';
@@ -133,7 +133,7 @@ function verifyAttestation(
       { evidence: 'dsseEnvelope.payloadType' },
     );
   }
-  const statement = parseStatement(content.payload);
+  const statement = withEvidence('dsseEnvelope.payload', 'signature', () => parseStatement(content.payload));
   if (predicateType !== undefined && statement.predicateType !== predicateType) {
     throw new VerificationError(
       'PREDICATE_TYPE_UNEXPECTED',

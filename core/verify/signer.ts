@@ -1,7 +1,7 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import { equal, serializeBase64 } from '../bytes/bytes.ts';
 import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import { type RegistryKey, requireRegistryKey } from '../trust/registry-keys.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import type { Validity } from '../x509/validity.ts';
@@ -48,7 +48,14 @@ export function possibleSigners(bundle: Bundle, policy: Policy, artifact: Artifa
   }
   const leaf = leafCertificate(bundle);
   if (leaf === undefined) throw new Error('internal: a bundle without a certificate passed the parser');
-  requireIssuingOrder(bundle, [leaf, ...material.certificates.slice(1).map((der) => parseCertificate(der))]);
+  const above = material.certificates
+    .slice(1)
+    .map((der, i) =>
+      withEvidence(`verificationMaterial.x509CertificateChain.certificates[${i + 1}]`, 'certificate', () =>
+        parseCertificate(der),
+      ),
+    );
+  requireIssuingOrder(bundle, [leaf, ...above]);
   return [{ kind: 'certificate', key: leaf.publicKey, certificate: leaf }];
 }
 

@@ -80,8 +80,9 @@ export const withRoot = (the: Case, change: Partial<TrustedRoot>): Case => {
 export const withEntry = (the: Case, change: Partial<TransparencyLogEntry>): Case =>
   withBundle(the, { tlogEntries: the.bundle.tlogEntries.map((entry) => ({ ...entry, ...change })) });
 
-/** Rejected for this flaw, as a verdict. */
+/** Rejected for this flaw, as a verdict that says in which step and where. */
 export function expectRejected(code: VerificationErrorCode, the: Case): void {
-  expect(() => verify(the)).toThrow(expect.objectContaining({ code }));
+  const finding = { step: expect.any(String), evidence: expect.any(String) };
+  expect(() => verify(the)).toThrow(expect.objectContaining({ code, ...finding }));
   expect(() => verify(the)).toThrow(VerificationError);
 }

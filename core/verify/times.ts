@@ -2,10 +2,9 @@ import type { Bundle, TransparencyLogEntry } from '../bundle/bundle.ts';
 import { signedEntryTimestampPayload } from '../bundle/set.ts';
 import { equal, serializeHex } from '../bytes/bytes.ts';
 import { isValidSignature } from '../crypto/verify.ts';
-import { VerificationError } from '../errors.ts';
+import { VerificationError, withEvidence } from '../errors.ts';
 import { verifyTimestamp } from '../timestamp/verify.ts';
 import type { CertificateAuthority, LogInstance, TrustedRoot } from '../trust/trusted-root.ts';
-import { withEvidence } from './evidence.ts';
 import { requireKnownLog } from './known-log.ts';
 import { logHash } from './signature-hash.ts';
 
@@ -31,7 +30,7 @@ export function verifyTimes(
     if (bundle.timestamps.findIndex((other) => equal(other, response)) < i) {
       throw new VerificationError('TIMESTAMP_DUPLICATE', 'time', 'the same timestamp twice', { evidence });
     }
-    return withEvidence(evidence, () => verifyTimestamp(response, signature, root.timestampAuthorities));
+    return withEvidence(evidence, 'time', () => verifyTimestamp(response, signature, root.timestampAuthorities));
   });
   // By key: an authority that a trusted root lists twice, for two periods, is still one.
   const authorities = new Set(
@@ -74,7 +73,9 @@ export function verifyInclusionPromise(
   }
   const time = new Date(Number(integratedTime) * 1000);
   const log = requireKnownLog(entry, logs, [time], evidence);
-  const payload = signedEntryTimestampPayload({ body, integratedTime, logId, logIndex });
+  const payload = withEvidence(evidence, 'log', () =>
+    signedEntryTimestampPayload({ body, integratedTime, logId, logIndex }),
+  );
   if (!isValidSignature(log.publicKey, logHash(log), payload, inclusionPromise)) {
     throw new VerificationError('SET_INVALID', 'log', `the inclusion promise is not signed by ${log.baseUrl}`, {
       evidence: `${evidence}.inclusionPromise`,

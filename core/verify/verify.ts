@@ -2,7 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import type { HashName } from '../crypto/hash.ts';
 import { keyFingerprint, type PublicKey } from '../crypto/public-key.ts';
 import type { Statement } from '../dsse/statement.ts';
-import { type ErrorCode, VerificationError } from '../errors.ts';
+import { type ErrorCode, VerificationError, withEvidence } from '../errors.ts';
 import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type FulcioClaims, fulcioClaims } from '../x509/fulcio.ts';
@@ -52,9 +52,15 @@ export interface VerifiedBundle {
 
 /**
  * Verifies a parsed bundle, in the order of the Sigstore client specification §4, with nothing but its arguments: no network,
- * no clock. Throws VerificationError, or InputError for a part that is malformed; returns what is proven.
+ * no clock. Throws VerificationError, or InputError for a part that is malformed, each with its step and where the evidence is;
+ * returns what is proven.
  */
 export function verifyBundle(bundle: Bundle, options: VerifyOptions): VerifiedBundle {
+  // What names no part of its own is about who signed.
+  return withEvidence('verificationMaterial', 'identity', () => verifyAsAnybody(bundle, options));
+}
+
+function verifyAsAnybody(bundle: Bundle, options: VerifyOptions): VerifiedBundle {
   const signers = possibleSigners(bundle, options.policy, options.artifact);
   const [only, ...others] = signers;
   if (only === undefined) throw new Error('internal: nobody can have signed');
