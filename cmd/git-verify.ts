@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { HallmarkError, InputError, UsageError, VerificationError } from '../core/errors.ts';
-import { MAX_POLICY_BYTES } from '../core/limits.ts';
+import { MAX_POLICY_BYTES, MAX_YAML_BYTES } from '../core/limits.ts';
 import { type ObjectFormat, parseSignedObject, signatureKind } from '../gitsign/object.ts';
 import { makerOf } from '../gitsign/person.ts';
 import { type GitPolicy, hasPaths, hasRefs, requireGitPolicy } from '../gitsign/policy.ts';
@@ -174,8 +174,8 @@ async function readPolicyAt(store: ObjectStore, commit: string): Promise<GitPoli
   if (blob === undefined) return undefined;
   const name = `${commit.slice(0, 12)}:${POLICY_PATH}`;
   const bytes = await store.read(blob, 'blob');
-  if (bytes.length > MAX_POLICY_BYTES) {
-    throw new InputError('INPUT_TOO_LARGE', `the policy ${name} has more than ${MAX_POLICY_BYTES} bytes`);
+  if (bytes.length > MAX_YAML_BYTES) {
+    throw new InputError('INPUT_TOO_LARGE', `the policy ${name} has more than ${MAX_YAML_BYTES} bytes`);
   }
   return parseGitPolicyText(name, bytes);
 }

@@ -63,6 +63,8 @@ describe('a policy in YAML', () => {
     ['a key that is a list', `version: 1\n${RULES}\n? [a]\n: 1`],
     ['a duplicate key in a rule', 'version: 1\nrules: [{name: a, name: b, identities: [{from: "github:a/b"}]}]'],
     ['a duplicate key in quotes', `version: 1\n"version": 1\n${RULES}`],
+    ['a duplicate of a member of every object', `version: 1\n__proto__: 1\n__proto__: 1\n${RULES}`],
+    ['a member of every object', `version: 1\n__proto__: {version: 1}\n${RULES}`],
     ['a text for the version', `version: "1"\n${RULES}`],
     ['an indentation that is none', `version: 1\n\trules: []`],
     ['text that ends within quotes', `version: 1\n${RULES}\na: "b`],
@@ -77,6 +79,20 @@ describe('a policy in YAML', () => {
     expect(errorOf(() => readPolicy(join(folder, 'binary.yaml'))).code).toBe('ENCODING_INVALID');
     writeFileSync(join(folder, 'large.yaml'), Buffer.alloc(4 * 1024 * 1024 + 1, '#'));
     expect(errorOf(() => readPolicy(join(folder, 'large.yaml'))).code).toBe('INPUT_TOO_LARGE');
+    const keys = Array.from({ length: 10_000 }, (_, i) => `k${i}: 1\n`).join('');
+    expect(errorOf(() => read(`version: 1\n${keys}`)).code).toBe('INPUT_TOO_LARGE');
+    expect(errorOf(() => read(`{"version": 1,${' '.repeat(64 * 1024)}"k": 1}`, 'long.json')).code).toBe(
+      'POLICY_INVALID',
+    );
+  });
+
+  test('what is wrong is said with its place', () => {
+    expect(errorOf(() => read('version: 1\n\trules: []')).message).toMatch(
+      /: not usable YAML: .* at line 2, column 1$/,
+    );
+    expect(errorOf(() => read(`version: 1\nversion: 1\n${RULES}`)).message).toEndWith(
+      'Map keys must be unique: "version"',
+    );
   });
 
   test('key files are those beside the policy', () => {

@@ -141,6 +141,8 @@ export const MAX_PATTERN_REPEAT = 1000;
 export const MAX_PATTERN_TEXT_CHARS = 4096;
 /** Bytes of a policy file or of signers.lock: thousands of rules or artifacts. */
 export const MAX_POLICY_BYTES = 4 * 1024 * 1024;
+/** Bytes of the same in YAML, of which a byte can take a hundred times as long: hundreds of rules, read in a second whatever it is. */
+export const MAX_YAML_BYTES = 64 * 1024;
 /** Rules of a policy: each is tried for each signature. */
 export const MAX_POLICY_RULES = 256;
 /** Identities, keys, claims, predicate types or conditions of one rule, and values of one condition. */
