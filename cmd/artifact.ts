@@ -4,9 +4,9 @@ import { basename } from 'node:path';
 import { parseHex } from '../core/bytes/bytes.ts';
 import { DIGEST_BYTES, type HashName } from '../core/crypto/hash.ts';
 import { InputError, UsageError } from '../core/errors.ts';
-import { readFileBounded, readSome } from '../core/files.ts';
-import { MAX_ARTIFACT_IN_MEMORY_BYTES } from '../core/limits.ts';
+import { readSome } from '../core/files.ts';
 import type { Artifact } from '../core/verify/artifact.ts';
+import { shellWord } from './report.ts';
 
 /** Bytes asked for by one read: large enough that hashing, not system calls, takes the time. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -20,7 +20,7 @@ export function parseDigestReference(reference: string): { hash: HashName; diges
   const hash = name as HashName;
   if (!/^[0-9a-f]*$/.test(hex) || hex.length !== 2 * DIGEST_BYTES[hash]) {
     throw new UsageError(`${hash}: needs ${2 * DIGEST_BYTES[hash]} lower-case hexadecimal digits`, {
-      hint: `for a file of that name write ./${reference}`,
+      hint: `for a file of that name write ${shellWord(`./${reference}`)}`,
     });
   }
   return { hash, digest: parseHex(hex) };
@@ -40,7 +40,7 @@ export function readArtifact(reference: string, hashes: readonly HashName[]): Ar
   return {
     digests,
     name: basename(reference),
-    bytes: () => readFileBounded(reference, MAX_ARTIFACT_IN_MEMORY_BYTES, 'artifact'),
+    chunks: () => readChunks(reference),
   };
 }
 
@@ -74,7 +74,7 @@ function unreadable(path: string, cause: unknown): InputError {
     `${name} cannot be read: ${code === 'EISDIR' ? 'it is a folder' : message}`,
     {
       cause,
-      hint: code === 'EISDIR' ? 'name a file inside it' : `ls -l ${name}`,
+      hint: code === 'EISDIR' ? 'name a file inside it' : `ls -l ${shellWord(name)}`,
     },
   );
 }

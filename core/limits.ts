@@ -8,8 +8,6 @@ export const MAX_JSON_DEPTH = 128;
 export const MAX_JSON_MEMBERS = 1_000_000;
 /** Bytes of a key or certificate file in PEM. */
 export const MAX_KEY_FILE_BYTES = 1024 * 1024;
-/** Bytes of an artifact that is signed with pure Ed25519, the one form that needs it in memory as a whole. */
-export const MAX_ARTIFACT_IN_MEMORY_BYTES = 256 * 1024 * 1024;
 /** Bytes of a list of files to verify: a million names. */
 export const MAX_FILE_LIST_BYTES = 64 * 1024 * 1024;
 /** Bytes of one service's answer: a log entry with a 16 MiB body and its proof at most. */

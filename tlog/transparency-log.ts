@@ -3,7 +3,7 @@ import { serializeHashedRekordV001 } from '../core/bundle/entry.ts';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import type { Json } from '../core/bytes/json.ts';
 import { createAsyncVerifier } from '../core/crypto/async-verifier.ts';
-import { prepareEd25519ph } from '../core/crypto/ed25519ph.ts';
+import { prepareEd25519ph } from '../core/crypto/ed25519.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { generateKey, type PrivateKey, sign } from '../core/crypto/private-key.ts';
 import { keyFingerprint, serializePublicKeyPem } from '../core/crypto/public-key.ts';

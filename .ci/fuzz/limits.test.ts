@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serializeBundle } from '../../core/bundle/bundle.ts';
 import { sharedPath } from '../../core/bytes/shared-data.ts';
-import { generateKey, streamSigner } from '../../core/crypto/private-key.ts';
+import { generateKey, sign, streamSigner } from '../../core/crypto/private-key.ts';
 import { serializePublicKeyPem } from '../../core/crypto/public-key.ts';
 import { keySigned } from '../../core/verify/testing-cases.ts';
 import type { Run } from './measure.ts';
@@ -33,11 +33,17 @@ const median = (values: readonly number[]): number =>
 
 const key = generateKey('p256');
 
-/** A file of so many zeros that takes no room on the disk, and a bundle beside it. */
-function signedZeros(name: string, size: number): string {
+/** A file of so many zeros that takes no room on the disk. */
+function zeros(name: string, size: number): string {
   const fd = openSync(at(name), 'w');
   ftruncateSync(fd, size);
   closeSync(fd);
+  return at(name);
+}
+
+/** The same with a bundle beside it. */
+function signedZeros(name: string, size: number): string {
+  zeros(name, size);
   const signer = streamSigner(key);
   const chunk = new Uint8Array(MIB);
   for (let left = size; left > 0; left -= MIB) signer.update(chunk.subarray(0, Math.min(left, MIB)));
@@ -47,6 +53,20 @@ function signedZeros(name: string, size: number): string {
 }
 
 beforeAll(() => writeFileSync(at('key.pub'), serializePublicKeyPem(key.publicKey)));
+
+test('an artifact of 512 MiB that is signed with pure Ed25519 is read in pieces', () => {
+  const pure = generateKey('ed25519');
+  const size = 512 * MIB;
+  const path = zeros('pure', size);
+  const { bundle } = keySigned(pure, new Uint8Array(), sign(pure, new Uint8Array(size)));
+  writeFileSync(`${path}.sigstore.json`, serializeBundle(bundle));
+  writeFileSync(at('pure.pub'), serializePublicKeyPem(pure.publicKey));
+  const [run] = hallmark(1, 'verify', path, '--key', 'pure.pub');
+  if (run === undefined) throw new Error('internal: nothing was run');
+  console.log(`figures: 512 MiB, pure Ed25519: ${Math.round(run.rss / MIB)} MiB in ${Math.round(run.ms)} ms`);
+  expect(run.code).toBe(0);
+  expect(run.rss).toBeLessThan(MAX_RSS);
+}, 120_000);
 
 test('an artifact of 1 GiB is verified in constant memory', () => {
   const [small] = hallmark(1, 'verify', signedZeros('small', 1000), '--key', 'key.pub');

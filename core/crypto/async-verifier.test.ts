@@ -5,7 +5,7 @@ import { MAX_PENDING_VERIFICATION_BYTES } from '../limits.ts';
 import type { KeyKind } from './algorithms.ts';
 import { type AsyncVerifier, createAsyncVerifier } from './async-verifier.ts';
 import type { DigestCheck } from './ecdsa-digest.ts';
-import { signEd25519ph } from './ed25519ph.ts';
+import { signEd25519ph } from './ed25519.ts';
 import { digest, type HashName } from './hash.ts';
 import { generateKey, sign } from './private-key.ts';
 import { defaultHash } from './public-key.ts';

@@ -8,7 +8,7 @@ import {
 import type { CurveKind } from './curves.ts';
 import { type DigestCheck, SHIFTED_HASH, shiftKeys } from './ecdsa-digest.ts';
 import { parseEcdsaSignature } from './ecdsa-signature.ts';
-import { isValidEd25519phSignature } from './ed25519ph.ts';
+import { isValidEd25519phSignature } from './ed25519.ts';
 import { DIGEST_BYTES, type HashName } from './hash.ts';
 import { isEcdsaKey, type PublicKey } from './public-key.ts';
 import { isValidRsaDigestSignature } from './rsa-digest.ts';

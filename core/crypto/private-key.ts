@@ -12,7 +12,7 @@ import { InputError } from '../errors.ts';
 import type { KeyKind } from './algorithms.ts';
 import { sealCosignKey } from './cosign-key.ts';
 import { CURVES } from './curves.ts';
-import { signEd25519ph } from './ed25519ph.ts';
+import { signEd25519ph } from './ed25519.ts';
 import type { HashName } from './hash.ts';
 import { serializePem } from './pem.ts';
 import { importPrivateKeyPem, type Password } from './private-key-import.ts';

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test';
-import { privateEncrypt } from 'node:crypto';
+import { createPublicKey, privateEncrypt } from 'node:crypto';
 import { ed25519, ed25519ph } from '@noble/curves/ed25519.js';
 import { bitString, nullValue, octetString, oid, sequence } from '../asn1/der.ts';
 import { concat, parseHex, serializeHex, serializeUtf8 } from '../bytes/bytes.ts';
 import type { KeyKind } from './algorithms.ts';
-import { signEd25519ph } from './ed25519ph.ts';
+import { ed25519Verifier, signEd25519ph } from './ed25519.ts';
 import { digest } from './hash.ts';
 import { generateKey, sign } from './private-key.ts';
-import { defaultHash, parsePublicKey } from './public-key.ts';
+import { defaultHash, type PublicKey, parsePublicKey } from './public-key.ts';
 import { isValidDigestSignature, isValidSignature } from './verify.ts';
 
 const MESSAGE = serializeUtf8('a message');
@@ -116,6 +116,48 @@ describe('RSA over a digest refuses', () => {
     const other = digest('sha512', MESSAGE);
     expect(isValidDigestSignature(publicKey, 'sha512', other, sign(KEYS.rsa, MESSAGE, 'sha256'))).toBe(false);
     expect(isValidDigestSignature(publicKey, 'sha512', other, sign(KEYS.rsa, MESSAGE, 'sha512'))).toBe(true);
+  });
+});
+
+describe('pure Ed25519 in pieces', () => {
+  const valid = (key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean => {
+    const verifier = ed25519Verifier(key, signature);
+    for (const byte of message) verifier.update(Uint8Array.of(byte));
+    return verifier.isValid();
+  };
+  const seed = digest('sha256', MESSAGE);
+  const key = ed25519Key(ed25519.getPublicKey(seed));
+  const signature = ed25519.sign(MESSAGE, seed);
+
+  test('accepts what was signed, and nothing else', () => {
+    expect(valid(key, MESSAGE, signature)).toBe(true);
+    expect(valid(key, MESSAGE.subarray(1), signature)).toBe(false);
+    expect(valid(key, MESSAGE, concat(signature, Uint8Array.of(0)))).toBe(false);
+    expect(valid(key, MESSAGE, signature.subarray(0, 63))).toBe(false);
+    expect(valid(key, MESSAGE, new Uint8Array())).toBe(false);
+  });
+
+  // Keys that parsePublicKey refuses.
+  test('judges keys of small order and in forms that are not canonical as the native verification does', () => {
+    const p = 2n ** 255n - 19n;
+    const { BASE } = ed25519.Point;
+    const littleEndian = (n: bigint): Uint8Array => parseHex(n.toString(16).padStart(64, '0')).reverse();
+    const accepted: boolean[] = [];
+    for (const y of [0n, 1n, p, p + 1n, p + 2n, p - 1n, 2n ** 255n - 1n]) {
+      for (const sign of [0n, 1n]) {
+        const spki = concat(key.spki.subarray(0, -32), littleEndian(y + (sign << 255n)));
+        const native = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+        const odd: PublicKey = { ...key, spki, native };
+        const ownSignature = concat(BASE.multiplyUnsafe(12345n).toBytes(), littleEndian(12345n));
+        for (let i = 0; i < 8; i++) {
+          const message = Uint8Array.of(i);
+          const isValid = isValidSignature(odd, 'sha512', message, ownSignature);
+          expect(valid(odd, message, ownSignature)).toBe(isValid);
+          accepted.push(isValid);
+        }
+      }
+    }
+    expect([...new Set(accepted)].sort()).toEqual([false, true]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto';
 import { isValidEcdsaDigestSignature } from './ecdsa-digest.ts';
 import { parseEcdsaSignature } from './ecdsa-signature.ts';
-import { isValidEd25519phSignature } from './ed25519ph.ts';
+import { isValidEd25519phSignature } from './ed25519.ts';
 import { DIGEST_BYTES, type HashName } from './hash.ts';
 import { isEcdsaKey, type PublicKey } from './public-key.ts';
 import { isValidRsaDigestSignature } from './rsa-digest.ts';

@@ -423,7 +423,7 @@ describe('what is verified is what is used', () => {
     const the = keySigned(key, ARTIFACT);
     expect(verify(the).artifact.hash).toBe('sha512');
     const other = wholeArtifact(bytes.encode('another'));
-    expectRejected('SIGNATURE_INVALID', withOptions(the, { artifact: { ...other, bytes: () => ARTIFACT } }));
+    expectRejected('SIGNATURE_INVALID', withOptions(the, { artifact: { ...other, chunks: () => [ARTIFACT] } }));
   });
 
   test('no artifact at all: nothing to compare with is not a match', () => {

@@ -11,8 +11,8 @@ export interface Artifact {
   readonly digests: Partial<Record<HashName, Uint8Array>>;
   /** The name of the file, without its folder, where it is one: what signers.lock finds it by. */
   readonly name?: string;
-  /** The whole artifact. Called only for pure Ed25519, which is not over a digest. */
-  readonly bytes?: () => Uint8Array;
+  /** The artifact once more, from its beginning. Called only for pure Ed25519, which is not over a digest. */
+  readonly chunks?: () => Iterable<Uint8Array>;
 }
 
 /**

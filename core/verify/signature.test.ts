@@ -34,7 +34,7 @@ const ofAnother = (the: Case): Case =>
   withOptions(the, {
     artifact: {
       digests: { sha256: digest('sha256', OTHER), sha384: digest('sha384', OTHER), sha512: digest('sha512', OTHER) },
-      bytes: () => OTHER,
+      chunks: () => [OTHER],
     },
   });
 
@@ -61,7 +61,7 @@ describe('signatures of every algorithm', () => {
     expectRejected('SIGNATURE_INVALID', withOptions(pure, { artifact: { digests } }));
     expectRejected(
       'SIGNATURE_INVALID',
-      withOptions(pure, { artifact: { digests: { sha512: digest('sha512', OTHER) }, bytes: () => ARTIFACT } }),
+      withOptions(pure, { artifact: { digests: { sha512: digest('sha512', OTHER) }, chunks: () => [ARTIFACT] } }),
     );
   });
 

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { equal, serializeHex } from '../bytes/bytes.ts';
+import { ed25519Verifier } from '../crypto/ed25519.ts';
 import { type HashName, digest as hashOf } from '../crypto/hash.ts';
 import type { PublicKey } from '../crypto/public-key.ts';
 import { isValidDigestSignature, isValidSignature } from '../crypto/verify.ts';
@@ -63,17 +65,24 @@ function verifyMessage(
   throw new VerificationError('SIGNATURE_INVALID', 'signature', 'the signature does not verify for this artifact', {
     evidence,
     ...(key.kind === 'ed25519' &&
-      artifact.bytes === undefined && { hint: 'a pure Ed25519 signature can be verified only from the file itself' }),
+      artifact.chunks === undefined && { hint: 'a pure Ed25519 signature can be verified only from the file itself' }),
   });
 }
 
 // Ed25519 in its first form is over the artifact, not over a digest, so that its bytes are needed (RFC 8032 §5.1): the very
 // ones that were hashed, as it is the digest that the result names.
 function isPureSignature(key: PublicKey, artifact: Artifact, signature: Uint8Array): boolean {
-  const bytes = key.kind === 'ed25519' ? artifact.bytes?.() : undefined;
-  if (bytes === undefined || !isValidSignature(key, 'sha512', bytes, signature)) return false;
-  const digests = Object.entries(artifact.digests) as [HashName, Uint8Array][];
-  return digests.every(([hash, digest]) => equal(digest, hashOf(hash, bytes)));
+  if (key.kind !== 'ed25519' || artifact.chunks === undefined) return false;
+  const verifier = ed25519Verifier(key, signature);
+  const digests = (Object.entries(artifact.digests) as [HashName, Uint8Array][]).map(([hash, digest]) => ({
+    again: createHash(hash),
+    digest,
+  }));
+  for (const chunk of artifact.chunks()) {
+    verifier.update(chunk);
+    for (const { again } of digests) again.update(chunk);
+  }
+  return digests.every(({ again, digest }) => equal(digest, again.digest())) && verifier.isValid();
 }
 
 /** Whether the signature is by this key, as far as the artifact tells; to explain a rejection, never to accept. */

@@ -132,7 +132,7 @@ export const digestOnly = ({ hash, digest: value }: Sample['digest']): Artifact 
 /** All digests, as a file gives them. */
 export function wholeArtifact(bytes: Uint8Array): Artifact {
   const hashes: readonly HashName[] = ['sha256', 'sha384', 'sha512'];
-  return { digests: Object.fromEntries(hashes.map((hash) => [hash, digest(hash, bytes)])), bytes: () => bytes };
+  return { digests: Object.fromEntries(hashes.map((hash) => [hash, digest(hash, bytes)])), chunks: () => [bytes] };
 }
 
 export const parsedBundle = (sample: Sample): Bundle => parseBundle(sample.bundle());

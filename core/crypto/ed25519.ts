@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { concat, equal, serializeUtf8 } from '../bytes/bytes.ts';
 import { digest as hash } from './hash.ts';
 import type { PublicKey } from './public-key.ts';
@@ -13,21 +14,41 @@ export function prepareEd25519ph(): void {
   loadCurve().Point.BASE.multiplyUnsafe(2n);
 }
 
-/**
- * True if `signature` is the Ed25519ph signature over the SHA-512 `digest` (RFC 8032 §5.1.7). The equation is checked without
- * the cofactor and R by its bytes, as the native verification of pure Ed25519 does, so that both judge alike.
- */
+/** True if `signature` is the Ed25519ph signature over the SHA-512 `digest` (RFC 8032 §5.1.7). */
 export function isValidEd25519phSignature(key: PublicKey, digest: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false;
+  const [publicBytes, r] = [publicBytesOf(key), signature.subarray(0, 32)];
+  return isSolution(publicBytes, signature, hash('sha512', DOMAIN, r, publicBytes, digest));
+}
+
+/** Verifies a pure Ed25519 signature of a message that comes in pieces, which no other part of the scheme needs at once. */
+export function ed25519Verifier(
+  key: PublicKey,
+  signature: Uint8Array,
+): { update(chunk: Uint8Array): void; isValid(): boolean } {
+  const publicBytes = publicBytesOf(key);
+  const challenge = createHash('sha512').update(signature.subarray(0, 32)).update(publicBytes);
+  return {
+    update: (chunk) => {
+      challenge.update(chunk);
+    },
+    isValid: () => signature.length === 64 && isSolution(publicBytes, signature, challenge.digest()),
+  };
+}
+
+const publicBytesOf = (key: PublicKey): Uint8Array => key.spki.subarray(-32);
+
+// The equation is checked without the cofactor, R by its bytes, and a key in a longer form than it needs is read, all as the
+// native verification of pure Ed25519 does, so that all judge alike.
+function isSolution(publicBytes: Uint8Array, signature: Uint8Array, challenge: Uint8Array): boolean {
   const { Point } = loadCurve();
-  const publicBytes = key.spki.subarray(-32);
   const r = signature.subarray(0, 32);
   const s = littleEndian(signature.subarray(32));
   if (s >= Point.Fn.ORDER) return false;
-  const k = littleEndian(hash('sha512', DOMAIN, r, publicBytes, digest)) % Point.Fn.ORDER;
+  const k = littleEndian(challenge) % Point.Fn.ORDER;
   let point: ReturnType<typeof Point.fromBytes>;
   try {
-    point = Point.fromBytes(publicBytes);
+    point = Point.fromBytes(publicBytes, true);
   } catch {
     return false; // y of no point on the curve
   }
