@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseUtf8 } from '../core/bytes/bytes.ts';
+import { shellWord } from '../core/bytes/printable.ts';
 import type { KeyKind } from '../core/crypto/algorithms.ts';
 import {
   generateKey,
@@ -34,7 +35,7 @@ export function openKeyStore(directory: string): KeyStore {
     if (!stat) return undefined;
     if ((stat.mode & 0o077) !== 0)
       throw new StorageError('KEY_FILE_EXPOSED', `other users may read the private key ${path}`, {
-        hint: `chmod 600 ${path}`,
+        hint: `chmod 600 ${shellWord(path)}`,
       });
     const key = parseKeyFile(path);
     if (key.publicKey.kind !== kind)

@@ -1,3 +1,7 @@
+import { printable, shellWord } from '../core/bytes/printable.ts';
+
+export { printable, shellWord };
+
 /** Lines of a report for people: a label and its values, one to a line. */
 export type ReportLine = readonly [label: string, ...values: readonly (string | undefined)[]];
 
@@ -14,15 +18,5 @@ export function reportText(title: string, lines: readonly ReportLine[]): string 
   return `${[printable(title), ...rows].join('\n')}\n`;
 }
 
-/** Text from outside without what a terminal would act on: control and format characters (line ends, colours, reversed text). */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
-}
-
 /** An instant to the second, in UTC. */
 export const instantText = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`;
-
-/** One word of a shell command, quoted if it needs to be. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${printable(text).replaceAll("'", "'\\''")}'`;
-}

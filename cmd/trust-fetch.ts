@@ -1,6 +1,7 @@
 import { serializeHex } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
+import { shellWord } from '../core/bytes/printable.ts';
 import { sha256 } from '../core/crypto/hash.ts';
 import { InputError, TrustError, UsageError } from '../core/errors.ts';
 import { readFileBounded } from '../core/files.ts';
@@ -66,7 +67,7 @@ export function readMaterial(path: string, mirror: string | undefined): Material
 export function parseMaterial(bytes: Uint8Array, path: string, mirror: string | undefined): Material {
   if (isSeveral(bytes)) {
     throw new UsageError(`${path} holds several trusted roots, and each needs a name of its own`, {
-      hint: `use them as they are: --trusted-root ${path}\nor add each from a file of its own`,
+      hint: `use them as they are: --trusted-root ${shellWord(path)}\nor add each from a file of its own`,
     });
   }
   const fields = new Fields(parseJson(bytes), '', 'TRUSTED_ROOT_INVALID');
@@ -74,7 +75,7 @@ export function parseMaterial(bytes: Uint8Array, path: string, mirror: string | 
     parseRoot(bytes);
     if (mirror !== undefined) return { kind: 'tuf', url: requirePlainUrl(mirror, URL_HINT), root: bytes };
     throw new UsageError(`${path} is a TUF root and does not say where its repository is`, {
-      hint: `hallmark trust add ${path} --mirror URL`,
+      hint: `hallmark trust add ${shellWord(path)} --mirror URL`,
     });
   }
   if (mirror !== undefined) throw new UsageError(`--mirror goes with a TUF root, and ${path} is none`);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { serializeUtf8 } from '../core/bytes/bytes.ts';
 import { Fields } from '../core/bytes/fields.ts';
 import { parseJson } from '../core/bytes/json.ts';
+import { shellWord } from '../core/bytes/printable.ts';
 import { HallmarkError, InputError, type InputErrorCode, TrustError, UsageError } from '../core/errors.ts';
 import { makeFolder, readFileBounded, writeFileAtomic } from '../core/files.ts';
 import { MAX_TRUST_FILE_BYTES } from '../core/limits.ts';
@@ -93,7 +94,7 @@ export function requireInstance(cli: Cli, name: string): Instance {
   const instance = findInstance(cli, requireName(name));
   if (instance !== undefined) return instance;
   throw new TrustError('TRUST_UNKNOWN', `no trust named ${name} is stored`, {
-    hint: `hallmark trust list\nhallmark trust add URL --name ${name}`,
+    hint: `hallmark trust list\nhallmark trust add URL --name ${shellWord(name)}`,
   });
 }
 
@@ -229,7 +230,9 @@ export function inFile<T>(path: string, parse: () => T, remedy?: string): T {
     if (!(cause instanceof InputError)) throw cause;
     throw new InputError(cause.code as InputErrorCode, `${path}: ${cause.message}`, {
       cause,
-      hint: [cause.hint ?? `see what it is: head ${path}`, remedy].filter((line) => line !== undefined).join('\n'),
+      hint: [cause.hint ?? `see what it is: head ${shellWord(path)}`, remedy]
+        .filter((line) => line !== undefined)
+        .join('\n'),
     });
   }
 }

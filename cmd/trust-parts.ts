@@ -43,7 +43,7 @@ export function parseAuthority(flag: string, text: string): NewAuthority {
   return { ...serviceOf(flag, pairs, begins), chain };
 }
 
-/** `--rekor`. Version 2 has an origin, by default the host of the URL. */
+/** `--rekor`. Version 2 has an origin, which is the host of the URL: a trusted root has no place for another. */
 export function parseLog(flag: string, text: string): NewLog {
   const pairs = parsePairs(
     flag,
@@ -54,10 +54,19 @@ export function parseLog(flag: string, text: string): NewLog {
   const origin = pairs.get('origin');
   const version = requireVersion(flag, pairs, origin === undefined ? ['1', '2'] : ['2']);
   const service = serviceOf(flag, pairs, undefined);
+  const host = new URL(service.url).hostname;
+  if (origin !== undefined && origin !== host) {
+    throw new UsageError(
+      `origin of ${flag} is ${JSON.stringify(origin.slice(0, 80))}, and the host of its url ${host}`,
+      {
+        hint: 'verifiers take the host of the url for the origin: give the log a url of the host that its checkpoints name',
+      },
+    );
+  }
   return {
     ...service,
     publicKey: readKey(pairs),
-    rekorV2Origin: version === '2' ? (origin ?? new URL(service.url).hostname) : undefined,
+    rekorV2Origin: version === '2' ? host : undefined,
   };
 }
 

@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import { printable, shellWord } from '../core/bytes/printable.ts';
 import { TrustError, UsageError } from '../core/errors.ts';
 import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { type Cli, emit, type OutputFormat, outputOption } from './cli.ts';
 import { requireFingerprint } from './fingerprint.ts';
-import { printable, shellWord } from './report.ts';
 import { trustCreateCommand } from './trust-create.ts';
 import { trustExportCommand } from './trust-export.ts';
 import { findRepository, fingerprintOf, type Material, readMaterial } from './trust-fetch.ts';
@@ -139,7 +139,7 @@ async function requireConsent(
     cli.interactive && (await confirm('Is it the one that the operator of the instance gave you? [y/N] '));
   if (isAgreed) return;
   throw new TrustError('TRUST_FINGERPRINT_MISMATCH', `nobody vouches for ${source}`, {
-    hint: `compare the fingerprint with the operator's, then: hallmark trust add ${source} --fingerprint ${fingerprint}`,
+    hint: `compare the fingerprint with the operator's, then: hallmark trust add ${shellWord(source)} --fingerprint ${fingerprint}`,
   });
 }
 

@@ -6,6 +6,7 @@ import { sharedPath } from '../core/bytes/shared-data.ts';
 import { main } from './main.ts';
 import { fakeCli } from './testing.ts';
 import { expandFolders, readFileList } from './verify-list.ts';
+import { readableOnce } from './verify-pool.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'hallmark-many-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -145,4 +146,23 @@ test('a list has a name a line, or names that end in NUL; an empty one is refuse
   expect(readFileList(put('nul', 'a\nb\0c\0'))).toEqual(['a\nb', 'c']);
   expect(() => readFileList(put('empty', '\n'))).toThrow(expect.objectContaining({ code: 'USAGE' }));
   expect(() => readFileList(put('bytes', Uint8Array.of(0xff)))).toThrow(expect.objectContaining({ kind: 'input' }));
+});
+
+describe('what can be read only once', () => {
+  const flags = { output: 'json' } as const;
+
+  test('is a flag that names a pipe, and nothing else that happens to be there', () => {
+    Bun.spawnSync(['mkfifo', at('policy-pipe')]);
+    expect(readableOnce({ ...flags, policy: at('policy-pipe') })).toBe(at('policy-pipe'));
+    expect(readableOnce({ ...flags, trustedRoot: ['none', at('policy-pipe')] })).toBe(at('policy-pipe'));
+    mkdirSync(at('json'), { recursive: true });
+    expect(readableOnce({ ...flags, type: at('json'), require: [at('json')] })).toBeUndefined();
+  });
+
+  test('is not a name that no file can have', () => {
+    const long = 'x'.repeat(300);
+    expect(
+      readableOnce({ ...flags, require: [`issuer=${long}`], policy: long, key: `${put('a-file')}/below` }),
+    ).toBeUndefined();
+  });
 });

@@ -23,11 +23,18 @@ export const jobsThatPay = (references: readonly string[]): number =>
  * itself, so with such a flag this thread verifies alone.
  */
 export function readableOnce(flags: ManyFlags): string | undefined {
-  const named = Object.values(flags).flat();
-  return named.find((value) => typeof value === 'string' && fileAt(value)?.isFile() === false);
+  const { policy, lock, key, registryKeys, signingConfig, trustConfig, trustedRoot = [] } = flags;
+  return [policy, lock, key, registryKeys, signingConfig, trustConfig, ...trustedRoot].find(isOddFile);
 }
 
-const fileAt = (path: string) => statSync(path, { throwIfNoEntry: false });
+function isOddFile(path: string | undefined): boolean {
+  try {
+    return path !== undefined && statSync(path, { throwIfNoEntry: false })?.isFile() === false;
+  } catch {
+    // What is wrong with it is told by who reads it.
+    return false;
+  }
+}
 
 /** The verdicts of `jobs` workers, in the order of `references`. Throws if a worker fails, and then no verdict follows. */
 export async function* outcomesOfWorkers(

@@ -36,7 +36,7 @@ export function verifyCommand(cli: Cli): Command {
     .option('--jobs <number>', 'threads that verify many files (default: as many as pay)', parseJobs)
     .option(
       '--type <type>',
-      `require an attestation of this type: ${Object.keys(PREDICATE_TYPES).join(', ')}, or a URI`,
+      `require an attestation of this type: ${Object.keys(PREDICATE_TYPES).join(', ')}, or a URI (default: any, and plain signatures)`,
     )
     .addOption(outputOption());
   return trustOptions(policyOptions(command))

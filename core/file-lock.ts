@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { shellWord } from './bytes/printable.ts';
 import { StorageError } from './errors.ts';
 import { createPrivateFile, unwritable } from './files.ts';
 
@@ -39,7 +40,7 @@ export function acquireLock(path: string, waitMs = 0): Lock {
     if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw unlockable(path, cause);
     throw new StorageError('LOCK_HELD', `another process is using ${dirname(path)}`, {
       cause,
-      hint: `let it finish, or find it with: fuser ${path}`,
+      hint: `let it finish, or find it with: fuser ${shellWord(path)}`,
     });
   }
 }

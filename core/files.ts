@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { concat } from './bytes/bytes.ts';
+import { shellWord } from './bytes/printable.ts';
 import { HallmarkError, InputError, StorageError } from './errors.ts';
 
 /** Bytes asked for by one read. */
@@ -111,7 +112,7 @@ function unreadable(path: string, what: string, cause: unknown, ifMissing?: stri
     case 'EPERM':
       return new InputError('INPUT_UNREADABLE', `no permission to read ${what} ${path}`, {
         cause,
-        hint: `ls -l ${path}`,
+        hint: `ls -l ${shellWord(path)}`,
       });
     case 'EISDIR':
       return new InputError('INPUT_UNREADABLE', `${what} ${path} is a folder`, {
@@ -121,7 +122,7 @@ function unreadable(path: string, what: string, cause: unknown, ifMissing?: stri
     default:
       return new InputError('INPUT_UNREADABLE', `${what} ${path} cannot be read: ${message}`, {
         cause,
-        hint: `cat ${path} > /dev/null`,
+        hint: `cat ${shellWord(path)} > /dev/null`,
       });
   }
 }
@@ -287,7 +288,7 @@ function syncFolder(folder: string): void {
 
 const alreadyThere = (path: string): StorageError =>
   new StorageError('FILE_EXISTS', `${path} exists already`, {
-    hint: `remove it first, or choose another name: rm ${path}`,
+    hint: `remove it first, or choose another name: rm ${shellWord(path)}`,
   });
 
 /** FILE_UNWRITABLE: what is in the way of writing a path, found out from the system's error and the file system. */
@@ -304,23 +305,23 @@ function whyUnwritable(path: string, { code, message }: NodeJS.ErrnoException): 
     case 'EEXIST': {
       // The code alone does not tell a folder that is absent from a file in its place, or from one that takes no files.
       const blocking = fileOnTheWay(code === 'EEXIST' ? path : folder);
-      if (blocking !== undefined) return [`${blocking} is a file, not a folder`, `ls -l ${blocking}`];
+      if (blocking !== undefined) return [`${blocking} is a file, not a folder`, `ls -l ${shellWord(blocking)}`];
       return existsSync(folder)
         ? [`no file can be made in ${folder}`, 'choose a folder that can be written to']
-        : [`the folder ${folder} does not exist`, `mkdir -p ${folder}`];
+        : [`the folder ${folder} does not exist`, `mkdir -p ${shellWord(folder)}`];
     }
     case 'EACCES':
     case 'EPERM':
-      return ['no permission', `ls -ld ${folder} ${path}`];
+      return ['no permission', `ls -ld ${shellWord(folder)} ${shellWord(path)}`];
     case 'EISDIR':
       return ['it is a folder', 'name a file inside it'];
     case 'EROFS':
       return ['the file system is read-only', 'choose a folder that can be written to'];
     case 'ENOSPC':
     case 'EDQUOT':
-      return ['no space is left', `df -h ${folder}`];
+      return ['no space is left', `df -h ${shellWord(folder)}`];
     default:
-      return [message, `ls -ld ${folder}`];
+      return [message, `ls -ld ${shellWord(folder)}`];
   }
 }
 

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { shellWord } from '../core/bytes/printable.ts';
 import { StorageError } from '../core/errors.ts';
 
 /** Bytes of a socket's path: what sockaddr_un takes on the platform that takes least, with its final NUL. */
@@ -52,7 +53,7 @@ export function makePrivateDirectory(directory: string, uid: number): void {
         `cannot make the agent's directory ${directory}: ${(cause as Error).message}`,
         {
           cause,
-          hint: `ls -ld ${dirname(directory)}`,
+          hint: `ls -ld ${shellWord(dirname(directory))}`,
         },
       );
     }
@@ -65,7 +66,7 @@ export function requireOwnSocket(path: string, uid: number): boolean {
   const found = lstatIfThere(path);
   if (found === undefined) return false;
   if (found.isSocket() && found.uid === uid) return true;
-  throw new StorageError('AGENT_UNSAFE', `${path} is not a socket of this user`, { hint: `ls -l ${path}` });
+  throw new StorageError('AGENT_UNSAFE', `${path} is not a socket of this user`, { hint: `ls -l ${shellWord(path)}` });
 }
 
 function lstatIfThere(path: string): Stats | undefined {
