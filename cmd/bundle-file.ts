@@ -1,8 +1,9 @@
 import { type Stats, statSync } from 'node:fs';
 import { type Bundle, parseBundle } from '../core/bundle/bundle.ts';
-import { InputError, parseNamed, UsageError, VerificationError } from '../core/errors.ts';
+import { requireFewMembers } from '../core/bytes/json.ts';
+import { InputError, parseNamed, UsageError, VerificationError, withEvidence } from '../core/errors.ts';
 import { readFileBounded, readStdinBounded } from '../core/files.ts';
-import { MAX_BUNDLE_BYTES } from '../core/limits.ts';
+import { MAX_BUNDLE_BYTES, MAX_BUNDLE_MEMBERS } from '../core/limits.ts';
 import { parseDigestReference } from './artifact.ts';
 import { shellWord } from './report.ts';
 
@@ -56,11 +57,21 @@ export function readBundle(path: string): Bundle {
       hint: 'is it the right file? Bundles are a few kilobytes',
     });
   }
-  const bytes =
-    path === '-' ? readStdinBounded(MAX_BUNDLE_BYTES, 'bundle') : readFileBounded(path, MAX_BUNDLE_BYTES, 'bundle');
-  const hint = 'get the bundle again from where it came from; hallmark inspect explains what a bundle says';
-  return parseNamed(`bundle ${path === '-' ? 'on standard input' : path}`, hint, () => parseBundle(bytes));
+  if (path === '-') {
+    const piped = readStdinBounded(MAX_BUNDLE_BYTES, 'bundle');
+    return parsed('bundle on standard input', () => parseBundle(piped));
+  }
+  const bytes = readFileBounded(path, MAX_BUNDLE_BYTES, 'bundle', undefined, (beginning) =>
+    // What is too much is refused before it fills the memory.
+    parsed(`bundle ${path}`, () => requireFewMembers(beginning, MAX_BUNDLE_MEMBERS)),
+  );
+  return parsed(`bundle ${path}`, () => parseBundle(bytes));
 }
+
+const parsed = <T>(name: string, parse: () => T): T =>
+  parseNamed(name, 'get the bundle again from where it came from; hallmark inspect explains what a bundle says', () =>
+    withEvidence('bundle', 'parse', parse),
+  );
 
 /** What is there, through links; undefined if nothing. Unreadable folders are left to the read itself, which says what is wrong. */
 function statOf(path: string): Stats | 'unreadable' | undefined {

@@ -124,7 +124,7 @@ function requireNoRollback({ meta }: Contents, known: Instance): void {
   if (version < trusted) throw older(known.name, version, trusted);
 }
 
-function requireNotOlderThanBuiltIn(name: string, { meta }: Contents): void {
+export function requireNotOlderThanBuiltIn(name: string, { meta }: Contents): void {
   const version = meta.targetsVersion ?? 0;
   if (name === PUBLIC_GOOD.name && version < PUBLIC_GOOD.targetsVersion)
     throw older(name, version, PUBLIC_GOOD.targetsVersion);

@@ -9,6 +9,7 @@ import { PUBLIC_GOOD } from '../core/trust/public-good.ts';
 import { publishRepository, type RepositoryFiles } from '../core/trust/tuf/repository.ts';
 import { main } from './main.ts';
 import { fakeCli } from './testing.ts';
+import { requireNotOlderThanBuiltIn } from './trust-import.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'hallmark-transfer-'));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -288,6 +289,25 @@ describe('import refuses', () => {
     rewrite((instance) => (instance.name = 'public-good'));
     expect(await imported()).toMatch(/^TUF_/);
     expect(await imported('--allow-rollback')).toBe('TRUST_FINGERPRINT_MISMATCH');
+    // Nobody but its keyholders can make an export of it that is refused for its age alone.
+    const material = (targetsVersion: number) =>
+      ({ meta: { targetsVersion }, files: new Map() }) as unknown as Parameters<typeof requireNotOlderThanBuiltIn>[1];
+    const { targetsVersion } = PUBLIC_GOOD;
+    const refusal = expect.objectContaining({ code: 'TUF_ROLLBACK' });
+    expect(() => requireNotOlderThanBuiltIn('public-good', material(targetsVersion - 1))).toThrow(refusal);
+    expect(() => requireNotOlderThanBuiltIn('public-good', material(targetsVersion))).not.toThrow();
+    expect(() => requireNotOlderThanBuiltIn('lab', material(1))).not.toThrow();
+  });
+
+  test('rollback where the stored metadata is lost, and only its version is known', async () => {
+    await exportFrom(OLD, FIRST);
+    const old = readFileSync(file);
+    await exportFrom(publish(OLD, LAB_ROOT, LATER), LATER);
+    await trust(offline(), 'import', file);
+    for (const name of ['timestamp', 'snapshot', 'targets']) rmSync(lab(`tuf/${name}.json`));
+    writeFileSync(file, old);
+    expect(await imported()).toBe('TUF_ROLLBACK');
+    expect(readFileSync(lab('trusted_root.json'), 'utf8')).toBe(LAB_ROOT);
   });
 });
 

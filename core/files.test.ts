@@ -14,7 +14,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+import { InputError } from './errors.ts';
+
 import { createFileAtomic, makeFolder, readFileBounded, requireWritableFile, writeFileAtomic } from './files.ts';
+
 import { errorOf } from './testing.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'hallmark-files-'));
@@ -50,6 +54,27 @@ describe('createFileAtomic', () => {
 });
 
 describe('readFileBounded', () => {
+  test('shows the beginning of a large file before it reads on', () => {
+    const content = new Uint8Array(5 * 1024 * 1024).map((_, i) => i % 251);
+    writeFileSync(join(dir, 'large'), content);
+    const beginnings: Uint8Array[] = [];
+    const see = (shown: Uint8Array): void => {
+      beginnings.push(shown.slice());
+    };
+    const read = readFileBounded(join(dir, 'large'), content.length, 'bundle', undefined, see);
+    expect(Buffer.compare(read, content)).toBe(0);
+    expect(beginnings.map(({ length }) => length)).toEqual([2 * 1024 * 1024]);
+    expect(Buffer.compare(beginnings[0] ?? bytes(''), content.subarray(0, 2 * 1024 * 1024))).toBe(0);
+    const refuse = (): never => {
+      throw new InputError('INPUT_TOO_LARGE', 'seen enough');
+    };
+    expect(() => readFileBounded(join(dir, 'large'), content.length, 'bundle', undefined, refuse)).toThrow(
+      'seen enough',
+    );
+    writeFileSync(join(dir, 'small'), 'abc');
+    expect(readFileBounded(join(dir, 'small'), 10, 'bundle', undefined, refuse)).toEqual(bytes('abc'));
+  });
+
   test('reads a file of exactly the allowed size', () => {
     writeFileSync(join(dir, 'f'), 'abc');
     expect(readFileBounded(join(dir, 'f'), 3, 'bundle')).toEqual(bytes('abc'));

@@ -27,13 +27,21 @@ import { HallmarkError, InputError, StorageError } from './errors.ts';
 
 /** Bytes asked for by one read. */
 const READ_CHUNK_BYTES = 64 * 1024;
+/** Of a file that is larger, these are looked at first where somebody asks. */
+const BEGINNING_BYTES = 2 * 1024 * 1024;
 
 /**
  * Reads a whole file of at most `max` bytes; `what` names it in errors ("bundle"). INPUT_MISSING, INPUT_UNREADABLE or
  * INPUT_TOO_LARGE, each with its remedy; `ifMissing` is what else helps where there is no such file. Works on pipes, whose
- * size nobody knows beforehand.
+ * size nobody knows beforehand. Of a large file `requireBeginning` sees the first bytes before the rest is read, and may throw.
  */
-export function readFileBounded(path: string, max: number, what: string, ifMissing?: string): Uint8Array {
+export function readFileBounded(
+  path: string,
+  max: number,
+  what: string,
+  ifMissing?: string,
+  requireBeginning?: (bytes: Uint8Array) => void,
+): Uint8Array {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -41,7 +49,7 @@ export function readFileBounded(path: string, max: number, what: string, ifMissi
     throw unreadable(path, what, cause, ifMissing);
   }
   try {
-    return readAll(fd, max, `${what} ${path}`);
+    return readAll(fd, max, `${what} ${path}`, requireBeginning);
   } catch (cause) {
     throw cause instanceof HallmarkError ? cause : unreadable(path, what, cause, ifMissing);
   } finally {
@@ -58,20 +66,26 @@ export function readStdinBounded(max: number, what: string): Uint8Array {
   }
 }
 
-function readAll(fd: number, max: number, what: string): Uint8Array {
+function readAll(fd: number, max: number, what: string, requireBeginning?: (bytes: Uint8Array) => void): Uint8Array {
   const chunks: Uint8Array[] = [];
   // A file fits into the first chunk, with a byte to spare that shows its end.
   const { size } = fstatSync(fd);
   let chunk = new Uint8Array(Math.min(size === 0 ? READ_CHUNK_BYTES : size + 1, max + 1));
   let filled = 0;
-  for (let length = 0; ; ) {
+  if (requireBeginning !== undefined && size > BEGINNING_BYTES) {
+    filled = readSome(fd, chunk.subarray(0, BEGINNING_BYTES));
+    requireBeginning(chunk.subarray(0, filled));
+  }
+  for (let length = filled; ; ) {
     if (filled === chunk.length) {
       chunks.push(chunk);
       chunk = new Uint8Array(Math.min(READ_CHUNK_BYTES, max + 1 - length));
       filled = 0;
     }
     const read = readSome(fd, chunk.subarray(filled));
-    if (read === 0) return concat(...chunks, chunk.subarray(0, filled));
+    // A whole file is not copied.
+    if (read === 0)
+      return chunks.length === 0 ? chunk.subarray(0, filled) : concat(...chunks, chunk.subarray(0, filled));
     filled += read;
     length += read;
     if (length > max) {

@@ -1,5 +1,6 @@
-// What may change in a bundle without a verifier's notice: all of it, each with the reason. The test holds the list to be
-// complete and every line of it to be needed.
+// What may change in a bundle and is accepted all the same: all of it, each with the reason, which is one of three: nobody signs
+// it and nothing is decided by it; the standard does not ask for it; or the log itself, with its key, signed it otherwise. The
+// test holds the list to be complete and every line of it to be needed, and prints how many changes it let go.
 import { parseBundle } from '../../core/bundle/bundle.ts';
 import { serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { nameOf, type Path, valueAt } from './paths.ts';
@@ -65,7 +66,8 @@ export const UNCOVERED: readonly Uncovered[] = [
   },
   {
     what: 'inclusion proof of version 0.1',
-    reason: 'that version asks for the inclusion promise alone',
+    reason:
+      'that version asks for the inclusion promise alone (sigstore_bundle.proto), without which it is rejected; a proof that is there is verified',
     covers: (change) =>
       change.subject.version === '0.1' &&
       (isIn(/\.inclusionProof(?:\.checkpoint(?:\.envelope)?)?$/, 'drop')(change) ||
@@ -73,12 +75,14 @@ export const UNCOVERED: readonly Uncovered[] = [
   },
   {
     what: 'digest of the message',
-    reason: 'a hint that nobody signs; the artifact’s own digest is what counts',
+    reason:
+      'a hint that nobody signs; the artifact’s own digest is what counts. One that is there and wrong is rejected',
     covers: isIn(/^messageSignature\.messageDigest$/, 'drop'),
   },
   {
     what: 'one of two proofs of the time',
-    reason: 'one is enough',
+    reason:
+      'the standard asks for one (client specification §4.2); the other proves the same, and without both it is rejected',
     covers: (change) =>
       change.subject.signer === 'certificate' &&
       isIn(/\.inclusionPromise$|timestampVerificationData(?:\.rfc3161Timestamps(?:\.0)?)?$/, 'drop')(change),
@@ -111,7 +115,8 @@ export const UNCOVERED: readonly Uncovered[] = [
   },
   {
     what: 'tree ID in the origin of a Rekor v1 checkpoint that the log signed',
-    reason: 'the trusted root names logs by key and host, not by tree',
+    reason:
+      'never without the log’s key: a changed tree ID under the old signature is rejected, as every byte of the note. Signed again by the log it is a checkpoint of another of its shards, and the trusted root names logs by key alone, for shards of one log share it',
     covers: (change) => change.kind === 'sealed checkpoint' && /tree ID$/.test(nameOf(change.path)),
   },
 ];

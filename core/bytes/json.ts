@@ -72,7 +72,11 @@ function scan(text: string, maxMembers: number): void {
 const tooManyMembers = (maxMembers: number): InputError =>
   new InputError('INPUT_TOO_LARGE', `JSON with more than ${maxMembers} members and elements`);
 
-function requireFewMembers(bytes: Uint8Array, maxMembers: number): void {
+/**
+ * INPUT_TOO_LARGE if JSON, or the beginning of one, has more than `maxMembers` members and elements, by the commas between its
+ * strings. Nothing is decoded.
+ */
+export function requireFewMembers(bytes: Uint8Array, maxMembers: number): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let members = 0;
   for (let at = 0; at < buffer.length; at++) {

@@ -104,6 +104,28 @@ describe.if(SAMPLES.length > 0)('the log entry', () => {
     expectRejected(part === 'digest' ? 'DIGEST_MISMATCH' : 'LOG_ENTRY_MISMATCH', logged(part));
   });
 
+  test('entry of a bundle of version 0.1 without the promise that this version asks for', () => {
+    const signer = generateKey('p256');
+    const { bundle, options } = keySigned(signer, ARTIFACT);
+    const body = serializeHashedRekordV001({
+      hash: 'sha256',
+      digest: sha256(ARTIFACT),
+      signature: bundle.content.kind === 'message' ? bundle.content.signature : ARTIFACT,
+      publicKeyPem: serializePublicKeyPem(signer.publicKey),
+    });
+    const of = (version: Bundle['version'], time?: bigint): Case =>
+      withRoot(
+        withBundle(
+          { bundle, options },
+          { version, tlogEntries: [ownEntry(key, body, time === undefined ? {} : { time })] },
+        ),
+        { tlogs: [ownLog(key)] },
+      );
+    expect(verify(of('0.1', 1_700_000_000n)).logEntries).toHaveLength(1);
+    expect(verify(of('0.2')).logEntries).toHaveLength(1);
+    expectRejected('LOG_ENTRY_MISSING', of('0.1'));
+  });
+
   test('dialect confusion: a v2 entry of another artifact under a v1-style checkpoint', () => {
     const own = bodyOf('rekor2-happy-path');
     expect(verify(inOwnLog('rekor2-happy-path', key, [ownEntry(key, own)])).logEntries).toHaveLength(1);

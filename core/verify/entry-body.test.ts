@@ -178,3 +178,30 @@ describe('an attestation and its log entry', () => {
     expectRejected('DIGEST_MISMATCH', { bundle, options: { ...options, artifact } });
   });
 });
+
+describe('the key in an entry, in another spelling of its PEM', () => {
+  const standard = serializePublicKeyPem(KEY.publicKey);
+  const withKey = (text64: string): Case => {
+    const spec = {
+      data: { hash: hex(ARTIFACT) },
+      signature: { content: serializeBase64(signedSignature()), publicKey: { content: text64 } },
+    };
+    return logged(signed, body('hashedrekord', '0.0.1', spec));
+  };
+
+  test('that is right: without the last line end', () => {
+    expect(verify(withKey(text(standard.trimEnd()))).logEntries).toHaveLength(1);
+  });
+
+  const other = serializePublicKeyPem(OTHER.publicKey);
+  test.each([
+    ['another key', other.trimEnd()],
+    ['the key as a certificate', standard.trimEnd().replaceAll('PUBLIC KEY', 'CERTIFICATE')],
+    ['the key and another', `${standard}${other}`],
+    ['another key and the key', `${other}${standard}`],
+    ['the key twice', `${standard}${standard}`],
+  ])('%s', (_, pemText) => {
+    expect(() => verify(withKey(text(standard)))).not.toThrow();
+    expectRejected('LOG_ENTRY_MISMATCH', withKey(text(pemText)));
+  });
+});
