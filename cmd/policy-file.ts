@@ -45,12 +45,13 @@ function parseYaml(text: string): Json {
       stringKeys: true,
       resolveKnownTags: false,
     });
+    const at = (offset: number): string => {
+      const { line, col } = lines.linePos(offset);
+      return ` at line ${line}, column ${col}`;
+    };
     const [problem] = [...document.errors, ...document.warnings];
-    if (problem !== undefined) {
-      const { line, col } = lines.linePos(problem.pos[0]);
-      throw new Error(`${problem.message} at line ${line}, column ${col}`);
-    }
-    return jsonOf(document.contents, yaml);
+    if (problem !== undefined) throw new Error(`${problem.message}${at(problem.pos[0])}`);
+    return jsonOf(document.contents, yaml, at);
   } catch (cause) {
     if (cause instanceof InputError) throw cause;
     const [first = ''] = (cause as Error).message.split('\n');
@@ -58,19 +59,17 @@ function parseYaml(text: string): Json {
   }
 }
 
-function jsonOf(node: unknown, yaml: typeof import('yaml')): Json {
+/** `at` says where a node is. */
+function jsonOf(node: unknown, yaml: typeof import('yaml'), at: (offset: number) => string): Json {
   if (node === null) return null;
   if (yaml.isScalar(node)) return node.value as Json;
-  if (yaml.isSeq(node)) return node.items.map((item) => jsonOf(item, yaml));
-  if (!yaml.isMap(node)) throw new Error('an alias is not accepted');
-  const members = node.items.map(({ key, value }): [string, Json] => {
+  if (yaml.isSeq(node)) return node.items.map((item) => jsonOf(item, yaml, at));
+  if (!yaml.isMap(node)) throw new Error('Aliases are not accepted');
+  const members = new Map<string, Json>();
+  for (const { key, value } of node.items) {
     if (!yaml.isScalar(key) || typeof key.value !== 'string') throw new Error('a key that is no text');
-    return [key.value, jsonOf(value, yaml)];
-  });
-  const seen = new Set<string>();
-  for (const [name] of members) {
-    if (seen.has(name)) throw new Error(`Map keys must be unique: ${JSON.stringify(name.slice(0, 80))}`);
-    seen.add(name);
+    if (members.has(key.value)) throw new Error(`Map keys must be unique${at(key.range?.[0] ?? 0)}`);
+    members.set(key.value, jsonOf(value, yaml, at));
   }
   return Object.fromEntries(members);
 }

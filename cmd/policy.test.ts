@@ -91,7 +91,7 @@ describe('a policy in YAML', () => {
       /: not usable YAML: .* at line 2, column 1$/,
     );
     expect(errorOf(() => read(`version: 1\nversion: 1\n${RULES}`)).message).toEndWith(
-      'Map keys must be unique: "version"',
+      'Map keys must be unique at line 2, column 1',
     );
   });
 
