@@ -220,11 +220,12 @@ describe('a witness refuses', () => {
     const { add, log } = await open();
     expect((await add(0n, 0n, log.checkpoint(0n, new Uint8Array(32)))).status).toBe(422);
   });
-  test('422: a fork at the same size, which it tells with both checkpoints', async () => {
+  test('409: a fork at the same size, which it tells with both checkpoints', async () => {
     const { add, log, events, post } = await open();
     await add(0n, 5n);
     const forked = log.checkpoint(5n, new Uint8Array(32).fill(7));
-    expect((await post(serializeAddCheckpoint({ oldSize: 5n, proof: [], checkpoint: forked }))).status).toBe(422);
+    const refused = await post(serializeAddCheckpoint({ oldSize: 5n, proof: [], checkpoint: forked }));
+    expect([refused.status, await refused.text()]).toEqual([409, '5\n']);
     expect(events).toHaveLength(1);
     expect(events[0]).toMatchObject({ kind: 'fork', origin: 'log.example', shown: forked });
   });

@@ -4,7 +4,7 @@
  * relies on the same witness sees the same log.
  *
  * Life of a request, in this order: parse (400) -> origin (404) -> signature of the log (403) -> old size (400, 409) ->
- * consistency (422) -> cosign -> compare-and-swap of the newest checkpoint, durable -> answer.
+ * another root at the same size (409) -> consistency (422) -> cosign -> compare-and-swap of the newest checkpoint, durable -> answer.
  *
  * The only state is the store. A request reads it, and changes it by compare-and-swap against exactly what it read, so of
  * two that race one changes it and the other is answered 409. A cosignature leaves only after the change that stands for it
@@ -95,6 +95,7 @@ export async function openWitness({ name, key, logs, store, clock, onEvent }: Wi
     if (latest.treeSize !== oldSize) return conflict(latest);
     if (treeSize === latest.treeSize && !equal(rootHash, latest.rootHash) && latest.envelope !== undefined) {
       onEvent({ kind: 'fork', origin, known: latest.envelope, shown: serializeNote({ text: note.text, signatures }) });
+      return conflict(latest);
     }
     try {
       verifyConsistency({

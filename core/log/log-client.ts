@@ -49,7 +49,7 @@ export function createLogClient(http: Http, address: LogAddress, logs: readonly 
   async function entryV1(wanted: bigint | string): Promise<ReadEntry> {
     const found = await fetchEntryV1(http, url, wanted);
     if (found === undefined) throw absent(url, typeof wanted === 'bigint' ? `index ${wanted}` : `the ID ${wanted}`);
-    return verifyReadEntry(found.entry, 1, logs);
+    return requireGlobalIndex(verifyReadEntry(found.entry, 1, logs), url);
   }
 
   async function entryV2(index: bigint): Promise<ReadEntry> {
@@ -113,6 +113,26 @@ export function createLogClient(http: Http, address: LogAddress, logs: readonly 
     proveAgain,
     proveConsistency,
   };
+}
+
+/**
+ * The proof covers the index in a shard; the one over all shards is covered by the log's promise alone, and is never the lower
+ * of the two. A log that keeps the promise back could tell any. SET_INVALID, LOG_ENTRY_MISMATCH.
+ */
+function requireGlobalIndex(read: ReadEntry, url: string): ReadEntry {
+  const { inclusionPromise, inclusionProof, logIndex } = read.entry;
+  if (inclusionPromise === undefined || read.integratedTime === undefined) {
+    throw new VerificationError('SET_INVALID', 'log', `${url} gave an entry without its signed promise`, {
+      evidence: 'inclusionPromise',
+      hint: 'without it nothing proves at which index the log has the entry',
+    });
+  }
+  if (inclusionProof === undefined || logIndex < inclusionProof.logIndex) {
+    throw new VerificationError('LOG_ENTRY_MISMATCH', 'log', `${url} gave an index below the one in its shard`, {
+      evidence: 'logIndex',
+    });
+  }
+  return read;
 }
 
 /** The dialect that a log with this URL is spoken to in, by what the trusted root says of its logs. */

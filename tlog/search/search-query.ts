@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import { parseDecimal, serializeHex, serializeUtf8 } from '../../core/bytes/bytes.ts';
 import { sha256 } from '../../core/crypto/hash.ts';
 import { InputError } from '../../core/errors.ts';
@@ -25,7 +26,9 @@ const TERMS: Readonly<Record<string, (value: string) => Uint8Array[]>> = {
   __proto__: null as never,
   digest: (value) => [termKey('digest', digestName(value))],
   identity: (value) => [termKey('subject', value)],
-  domain: (value) => [termKey('domain', requireMatch(value, 'domain', /^@?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)$/i))],
+  domain: (value) => [
+    termKey('domain', requireMatch(asciiDomain(value), 'domain', /^@?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)$/i)),
+  ],
   issuer: (value) => [termKey('issuer', value)],
   key: (value) => [termKey('fingerprint', requireMatch(value, 'key', /^(?:sha256:)?([0-9a-f]{64})$/i))],
   serial: (value) => [
@@ -90,6 +93,12 @@ function commitKeys(value: string): Uint8Array[] {
   return [termKey('commit', id), termKey('digest', `sha256:${serializeHex(sha256(serializeUtf8(id)))}`)];
 }
 
+// Certificates name hosts in ASCII (RFC 5280 §7.2), people write them in Unicode.
+function asciiDomain(value: string): string {
+  const [, at = '', host = ''] = /^(@?)(.*\P{ASCII}.*)$/u.exec(value) ?? [];
+  return host === '' ? value : `${at}${domainToASCII(host)}`;
+}
+
 function requireMatch(value: string, name: string, pattern: RegExp): string {
   const found = pattern.exec(value)?.[1];
   if (found === undefined) throw invalid(name, EXPECTED[name] ?? 'not of its form');
@@ -106,9 +115,11 @@ const EXPECTED: Readonly<Record<string, string>> = {
 function seconds(values: ReadonlyMap<string, string>, name: string): number | undefined {
   const value = values.get(name);
   if (value === undefined) return undefined;
-  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.test(value)
-    ? Date.parse(value)
-    : NaN;
+  const parts = /^(\d{4})-(\d\d)-(\d\d)T\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/.exec(value);
+  // A day that its month does not have would be read as one of the next.
+  const isDay =
+    parts !== null && Number(parts[3]) <= new Date(Date.UTC(Number(parts[1]), Number(parts[2]), 0)).getUTCDate();
+  const time = isDay ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time)) throw invalid(name, 'expected an RFC 3339 time, such as 2026-01-31T12:00:00Z');
   // Entries have whole seconds: one that was logged in the second of a fraction is neither before nor after it.
   return Math.ceil(time / 1000);
