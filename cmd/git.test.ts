@@ -151,10 +151,27 @@ describe('the program that git calls', () => {
       });
     const verifying = ['--status-fd=7', '--verify', join(home, 'signature'), '-'];
     expect(line('7>&1')).toMatchObject({ code: 0, stdout: expect.stringContaining('GOODSIG') });
+    // In place of a closed standard error the runtime opens one that takes anything.
+    const toError = ['--status-fd=2', ...verifying.slice(1)];
+    const closed = run(['bash', '-c', '"$0" "$@" 2>&-', process.execPath, main, ...toError], { input: payload });
+    expect(closed.code).toBe(1);
     for (const redirected of ['7>&-', '7>/dev/full', '7>&8']) {
       const stderr = expect.stringContaining('cannot write to the status, descriptor 7');
       expect(line(redirected)).toMatchObject({ code: 1, stdout: '', stderr });
     }
+  });
+  test('a closed standard output is found out before anything is signed', () => {
+    const sign = (redirected: string): string =>
+      run(['bash', '-c', `"$0" "$@" ${redirected}`, process.execPath, main, '--status-fd=2', '-bsau', 'k'], {
+        input: payload,
+      }).stderr;
+    expect(sign('>&-')).toStartWith('hallmark: cannot write to standard output: it is closed');
+    expect(sign('>/dev/null')).toContain('BEGIN_SIGNING');
+  });
+  test("a repository's choice of trust is for signing: whom to trust is the user's to say", () => {
+    git('config', 'hallmark.trust', 'public-good');
+    expect(keywords(verify(payload).stdout)).toContain('GOODSIG');
+    git('config', '--unset', 'hallmark.trust');
   });
   test('what cannot be read at all is an error too', () => {
     const { code, stdout } = hallmark(['--status-fd=1', '--verify', join(home, 'signature'), join(home, 'none')]);
@@ -349,6 +366,26 @@ describe('git verify', () => {
     // Its commit is signed and there already; that it has this name is not.
     expect(hook(`${'0'.repeat(40)} ${signed} refs/tags/x\n`)).toBe(10);
     expect(hook('x y z\n')).toBe(2);
+  });
+  test('a replacement does not stand for what it replaces', () => {
+    git('replace', unsigned, signed);
+    const found = hallmark(['git', 'verify', unsigned, '--any-signer']);
+    git('replace', '-d', unsigned);
+    expect(found.code).toBe(10);
+  });
+  test('a signed tag under another name', async () => {
+    const body = serializeUtf8(`object ${unsigned}\ntype commit\ntag v1\ntagger ${person}\n\nrelease\n`);
+    const armored = serializeUtf8((await stack.sign(body)).armor);
+    const input = joinObject(body, armored, 'sha1')?.body as Uint8Array;
+    const id = run(['git', 'hash-object', '-t', 'tag', '-w', '--stdin'], { input }).stdout.trim();
+    for (const [name, code] of [
+      ['v1', 0],
+      ['v2', 12],
+    ] as const) {
+      git('update-ref', `refs/tags/${name}`, id);
+      expect([name, hallmark(['git', 'verify', name, '--any-signer']).code]).toEqual([name, code]);
+      git('update-ref', '-d', `refs/tags/${name}`);
+    }
   });
   test('an object that is not what its ID says', () => {
     const path = (id: string): string => join(repository, '.git', 'objects', id.slice(0, 2), id.slice(2));

@@ -2,7 +2,7 @@ import type { PrivateKey } from '../core/crypto/private-key.ts';
 import { HallmarkError, IdentityError, StorageError } from '../core/errors.ts';
 import { MAX_AGENT_IDENTITIES } from '../core/limits.ts';
 import { fetchSigningCertificate } from '../core/sign/fulcio.ts';
-import { type IdentityToken, parseIdentityToken, requireFreshToken } from '../core/sign/identity-token.ts';
+import { type IdentityToken, parseIdentityToken } from '../core/sign/identity-token.ts';
 import type { SigningContext } from '../core/sign/sign.ts';
 import type { Signer } from '../core/sign/signer.ts';
 import type { Certificate } from '../core/x509/certificate.ts';
@@ -109,7 +109,7 @@ export function createIdentities({ clock, monotonic, generateKey }: IdentitiesOp
   async function obtain(slot: Slot, stack: AgentStack, source: IdentitySource): Promise<Held> {
     const began = generation;
     const { http, trustedRoot } = stack.context;
-    const token = await firstToken(slot.waiting, stack, source, clock);
+    const token = await firstToken(slot.waiting, stack, source);
     const key = generateKey();
     const certificate = await fetchSigningCertificate(http, stack.certificateAuthority, token, key, trustedRoot);
     if (generation !== began) throw lockedError();
@@ -188,12 +188,11 @@ async function firstToken(
   waiting: ReadonlySet<AskToken>,
   stack: AgentStack,
   source: IdentitySource,
-  clock: () => Date,
 ): Promise<IdentityToken> {
   // A set goes on to those who come while one is asked.
   for (const ask of waiting) {
     const jwt = await ask();
-    if (jwt !== undefined) return acceptToken(jwt, stack, source, clock());
+    if (jwt !== undefined) return acceptToken(jwt, stack, source);
   }
   throw new IdentityError('LOGIN_FAILED', 'whoever was to log in left before it was done', {
     hint: 'run the command again',
@@ -201,7 +200,8 @@ async function firstToken(
 }
 
 // The authority decides whether it believes the token. Here it is held to what was asked for: no other identity may slip in.
-function acceptToken(jwt: string, stack: AgentStack, source: IdentitySource, now: Date): IdentityToken {
+// One that has expired is not sent (fetchSigningCertificate).
+function acceptToken(jwt: string, stack: AgentStack, source: IdentitySource): IdentityToken {
   const token = parseIdentityToken(jwt);
   const refuse = (problem: string): IdentityError =>
     new IdentityError('IDENTITY_TOKEN_INVALID', `the agent was brought another identity token: ${problem}`, {
@@ -211,7 +211,6 @@ function acceptToken(jwt: string, stack: AgentStack, source: IdentitySource, now
   if (token.issuer !== issuer) throw refuse(`from ${token.issuer}, not from ${issuer ?? 'any issuer'}`);
   if (source.kind === 'token' && token.tokenSubject !== source.tokenSubject) throw refuse('of another subject');
   if (!token.audiences.includes(stack.clientId)) throw refuse(`not for the client ${stack.clientId}`);
-  requireFreshToken(token, now);
   return token;
 }
 
