@@ -13,13 +13,14 @@ import { verifyGitSignature } from './verify.ts';
 const ID = '1'.repeat(64);
 
 // A log that has one entry, about this text, in its index.
-async function logWith(text: (armor: Uint8Array, payload: Uint8Array) => string) {
+async function logWith(text: (armor: Uint8Array, payload: Uint8Array) => string, isOthers = false) {
   const stack = await gitStack();
   const payload = tagPayload();
   const { cms } = await stack.sign(payload, 'online');
   const armor = serializeUtf8(serializeArmor('SIGNED MESSAGE', cms));
   const about = serializeUtf8(text(armor, payload));
-  const { bundle } = await signArtifact([about], stack.signer, stack.context);
+  const by = isOthers ? await gitStack() : stack;
+  const { bundle } = await signArtifact([about], by.signer, by.context);
   const [entry] = bundle.tlogEntries;
   if (entry === undefined) throw new Error('not logged');
   const asked: string[] = [];
@@ -55,6 +56,12 @@ test('an entry about any ID that a version of gitsign has given the object is fo
 
 test('no other entry is', async () => {
   const { found, asked } = await logWith(() => '0'.repeat(40));
+  expect(found).toBeUndefined();
+  expect(asked).toHaveLength(3);
+});
+
+test('an entry about the ID with the certificate of somebody else is passed over', async () => {
+  const { found, asked } = await logWith((armor, payload) => loggedObjectIds(payload, armor)[0] as string, true);
   expect(found).toBeUndefined();
   expect(asked).toHaveLength(3);
 });
