@@ -456,7 +456,6 @@ describe('a hostile .git/config', () => {
         'pager.config',
         'uploadpack.packObjectsHook',
         'remote.origin.uploadpack',
-        'remote.origin.vcs',
       ]) {
         git(['config', key, script]);
       }
