@@ -160,7 +160,7 @@ export const MAX_RATE = 1_000_000;
 export const MAX_RATE_KEYS = 50_000;
 /** Bytes of a body that is large: signatures, keys and chains are under 16 KiB, envelopes with statements may be more. */
 export const LARGE_BODY_BYTES = 64 * 1024;
-/** Bytes of small bodies that are read and worked on at the same time, and of the first LARGE_BODY_BYTES of large ones: a thousand. */
+/** Bytes of small bodies that are read and worked on at the same time: a thousand of LARGE_BODY_BYTES. */
 export const MAX_SMALL_BODIES_BYTES = 64 * 1024 * 1024;
 /** Bytes of large bodies at the same time: four of MAX_LOG_REQUEST_BYTES, as each is held about four times while it is parsed. */
 export const MAX_LARGE_BODIES_BYTES = 96 * 1024 * 1024;

@@ -20,6 +20,8 @@ const OVERLOAD_MS = 4_000;
 const BURST = 3_000;
 const COSTLY = 600;
 const LARGE_BODIES = 1_000;
+/** What is sent of each large body: together more than the server has memory for. */
+const SENT_OF_LARGE_BODY = Buffer.alloc(256 * 1024, ' ');
 /** Pause of each client between its requests, ms: the load of the calm phases is what a busy instance sees. */
 const PAUSE_MS = 25;
 /** What memory may grow by from the first calm phase to the last: indexes of what was logged, and the runtime's own play. */
@@ -173,7 +175,7 @@ function sendSlowly(url: string, ms: number): Promise<string> {
     socket.write(
       `POST /api/v1/log/entries HTTP/1.1\r\nhost: ${hostname}\r\ncontent-length: ${20 * 1024 * 1024}\r\n\r\n`,
     );
-    socket.write(Buffer.alloc(64 * 1024, ' '));
+    socket.write(SENT_OF_LARGE_BODY);
     setTimeout(() => socket.destroy(), ms);
   });
 }

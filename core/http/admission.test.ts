@@ -3,46 +3,51 @@ import { LARGE_BODY_BYTES, MAX_CLIENT_BODY_SHARE, MAX_LARGE_BODIES_BYTES, MAX_LO
 import { clientOf, createBodyBudget } from './admission.ts';
 
 describe('memory for bodies', () => {
+  /** A body of the largest size that has come whole. */
+  const whole = (budget: ReturnType<typeof createBodyBudget>, client?: string, bytes = MAX_LOG_REQUEST_BYTES) => {
+    const reservation = budget.reserve(bytes, client);
+    if (reservation?.resize(bytes)) return reservation;
+    reservation?.release();
+    return undefined;
+  };
+
   test('a thousand largest ones: as many as fit, and what is given back fits again', () => {
     const budget = createBodyBudget();
-    const held = Array.from({ length: 1000 }, () => budget.reserve(MAX_LOG_REQUEST_BYTES, undefined));
-    const given = held.filter((reservation) => reservation !== undefined);
+    const given = Array.from({ length: 1000 }, () => whole(budget)).filter((reservation) => reservation !== undefined);
     expect(given).toHaveLength(Math.floor(MAX_LARGE_BODIES_BYTES / MAX_LOG_REQUEST_BYTES));
     expect(budget.reserved()).toBeLessThanOrEqual(MAX_LARGE_BODIES_BYTES);
     given[0]?.release();
     // Twice is once.
     given[0]?.release();
-    expect(budget.reserve(MAX_LOG_REQUEST_BYTES, undefined)).toBeDefined();
+    expect(given[0]?.resize(1)).toBe(false);
+    expect(whole(budget)).toBeDefined();
+    expect(whole(budget)).toBeUndefined();
+  });
+
+  test.each([undefined, MAX_LOG_REQUEST_BYTES])('one that announces %p counts by what has come', (announced) => {
+    const budget = createBodyBudget();
+    const reservation = budget.reserve(announced, 'one');
+    expect(budget.reserved()).toBe(LARGE_BODY_BYTES);
+    expect(reservation?.resize(2 * LARGE_BODY_BYTES)).toBe(true);
+    expect(budget.reserved()).toBe(2 * LARGE_BODY_BYTES);
+  });
+
+  test('large ones leave room for small ones, also those that do not come', () => {
+    const budget = createBodyBudget();
+    while (budget.reserve(undefined, undefined));
     expect(budget.reserve(MAX_LOG_REQUEST_BYTES, undefined)).toBeUndefined();
-  });
-
-  test('one that grows moves from the small ones to the large ones', () => {
-    const budget = createBodyBudget();
-    const growing = budget.reserve(LARGE_BODY_BYTES, 'one');
-    expect(growing?.resize(MAX_LOG_REQUEST_BYTES)).toBe(true);
-    expect(budget.reserved()).toBe(MAX_LOG_REQUEST_BYTES);
-    expect(growing?.resize(MAX_LOG_REQUEST_BYTES + 1)).toBe(false);
-    expect(budget.reserved()).toBe(MAX_LOG_REQUEST_BYTES);
-    growing?.release();
-    expect(growing?.resize(1)).toBe(false);
-    expect(budget.reserved()).toBe(0);
-  });
-
-  test('large ones leave room for small ones', () => {
-    const budget = createBodyBudget();
-    while (budget.reserve(MAX_LOG_REQUEST_BYTES, undefined));
     expect(budget.reserve(LARGE_BODY_BYTES, undefined)).toBeDefined();
   });
 
   test('one client cannot take it all', () => {
     const budget = createBodyBudget();
     const bytes = MAX_LARGE_BODIES_BYTES * MAX_CLIENT_BODY_SHARE;
-    const first = budget.reserve(bytes, 'one');
+    const first = whole(budget, 'one', bytes);
     expect(first).toBeDefined();
-    expect(budget.reserve(LARGE_BODY_BYTES + 1, 'one')).toBeUndefined();
-    expect(budget.reserve(LARGE_BODY_BYTES + 1, 'another')).toBeDefined();
+    expect(whole(budget, 'one', LARGE_BODY_BYTES + 1)).toBeUndefined();
+    expect(whole(budget, 'another', LARGE_BODY_BYTES + 1)).toBeDefined();
     first?.release();
-    expect(budget.reserve(LARGE_BODY_BYTES + 1, 'one')).toBeDefined();
+    expect(whole(budget, 'one', LARGE_BODY_BYTES + 1)).toBeDefined();
   });
 });
 

@@ -16,33 +16,21 @@ export interface Budget {
 }
 
 /**
- * Bounds the bodies that are read at the same time, so that memory does not grow with the number of clients. A body counts by
- * what of it has come, not by what its sender announces. Large ones have a budget of their own and cannot crowd out what most
- * clients send; one client has at most a share of either.
+ * Bounds the bodies that are read at the same time, so that memory does not grow with the number of clients. A large one, and one
+ * of unknown size, begins with LARGE_BODY_BYTES and is resized as it comes: what its sender announces keeps nobody out. Large ones
+ * have a budget of their own and cannot crowd out what most clients send; one client has at most a share of either.
  */
-export function createBodyBudget(): Budget {
+export function createBodyBudget() {
   const small = createBudget(MAX_SMALL_BODIES_BYTES);
   const large = createBudget(MAX_LARGE_BODIES_BYTES);
   return {
-    reserve(bytes, client) {
-      let isLarge = bytes > LARGE_BODY_BYTES;
-      let held = (isLarge ? large : small).reserve(bytes, client);
-      return (
-        held && {
-          resize(next) {
-            if (isLarge || next <= LARGE_BODY_BYTES) return held?.resize(next) ?? false;
-            const moved = large.reserve(next, client);
-            if (!moved) return false;
-            held?.release();
-            held = moved;
-            isLarge = true;
-            return true;
-          },
-          release: () => held?.release(),
-        }
-      );
-    },
-    reserved: () => small.reserved() + large.reserved(),
+    /** For a body of the announced size (undefined: not announced); undefined if there is no room. */
+    reserve: (announced: number | undefined, client: string | undefined): Reservation | undefined =>
+      announced !== undefined && announced <= LARGE_BODY_BYTES
+        ? small.reserve(announced, client)
+        : large.reserve(LARGE_BODY_BYTES, client),
+    /** Bytes reserved now. */
+    reserved: (): number => small.reserved() + large.reserved(),
   };
 }
 

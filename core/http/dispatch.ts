@@ -73,10 +73,7 @@ export function createDispatch(options: DispatchOptions): (request: Request, pee
     const known: Peer = { ...peer, client, reserveAnswer: (bytes) => answers.reserve(bytes, client) };
     if (!hasBody) return answered(request, known);
     // What has come counts, not what is announced: else a few that send nothing would keep all others out.
-    const reservation = bodies.reserve(
-      Math.min(announcedLength(request) ?? LARGE_BODY_BYTES, LARGE_BODY_BYTES),
-      client,
-    );
+    const reservation = bodies.reserve(announcedLength(request), client);
     const full = (): Response => refuse('bodies', 503, 'too many requests at the moment', 1000, true);
     if (!reservation) return full();
     const ended = Promise.withResolvers<Response>();
