@@ -130,7 +130,7 @@ describe('sign', () => {
     expect(stack.verify(payload, armor).logEntries).toHaveLength(1);
   });
 
-  test.skipIf(!hasOpenssl())('openssl verifies it', async () => {
+  test.skipIf(!hasOpenssl() && process.env['CI'] !== 'true')('openssl verifies it', async () => {
     const stack = await gitStack();
     const { armor } = await stack.sign(payload);
     const chain = (stack.trustedRoot.certificateAuthorities[0]?.chain ?? []) as readonly Certificate[];

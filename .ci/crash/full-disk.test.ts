@@ -42,9 +42,11 @@ async function expectReadable(url: string): Promise<void> {
 }
 
 describe('a disk that is full', () => {
-  test.skipIf(!mount.success)(
+  test.skipIf(!mount.success && process.env['CI'] !== 'true')(
     'is survived, and used again when there is room',
     async () => {
+      // In CI this fails instead of being skipped; and what is not a disk of its own must not be filled.
+      expect(mount.success).toBe(true);
       const data = join(mounted, 'data');
       const made = noPromises();
       let server = await startServer(data, '127.0.0.1:0');
